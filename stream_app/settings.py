@@ -1,0 +1,101 @@
+"""Everything that can be set, each with its unit and its reason; read once from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from stream_app.errors import SettingsError
+
+
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one worker. The environment's name of a field is `SIGHTLINE_` and the field in capitals."""
+
+    broker_url: str = _setting("", "Kafka, as kafka://host:port; empty: `sightline up` starts a private broker")
+    redis_url: str = _setting("", "Redis, as redis://host:port/0; empty: `sightline up` starts a private server")
+    data_dir: Path = _setting(Path("~/.sightline"), "everything Sightline keeps on this machine lies below it")
+    bundle: str = _setting("default", "name of the model bundle below data_dir/bundles, or a path to one")
+    app_id: str = _setting("sightline", "consumer group, and prefix of the changelog topics")
+    partition_count: int = _setting(4, "partitions of every topic; fixed once the topics exist")
+    replication_factor: int = _setting(1, "replicas of every topic; 3 on a real cluster")
+
+    web_host: str = _setting("127.0.0.1", "address the web server binds; loopback unless told otherwise")
+    web_port: int = _setting(6066, "port of the web server")
+    allowed_hosts: str = _setting("", "further names, comma-separated, under which browsers may reach this worker")
+    upload_bytes_max: int = _setting(50_000_000, "largest body of an upload")
+
+    photo_roots: str = _setting("", "folders, separated like PATH, below which file: photos may be read")
+    private_addresses_allowed: bool = _setting(False, "whether photos may be fetched from private addresses")
+    photo_bytes_max: int = _setting(100_000_000, "largest photo file that is read")
+    photo_pixels_max: int = _setting(150_000_000, "largest photo that is decoded, in pixels")
+    fetch_timeout_seconds: float = _setting(20.0, "how long one photo may take to arrive")
+
+    embed_batch_size: int = _setting(32, "photos that go through the encoder together")
+    embed_batch_seconds: float = _setting(0.1, "how long a batch waits to fill")
+    index_batch_size: int = _setting(500, "embeddings that are indexed together")
+    index_batch_seconds: float = _setting(0.05, "how long a batch of embeddings waits to fill")
+
+    seal_interval_seconds: float = _setting(30.0, "how often the index looks for something to seal or merge")
+    memtable_vectors_max: int = _setting(10_000, "vectors a shard keeps unsealed")
+    tables_store: str = _setting("memory://", "Faust's store of the tables: memory:// or rocksdb://")
+    embedded_broker: bool = _setting(False, "set by `sightline up` when the broker is its own")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+        """Settings from `given`, else the environment, else the default; raises SettingsError on a wrong value."""
+        environment = os.environ if environment is None else environment
+        values = dict(given)
+        for each in fields(cls):
+            name = f"SIGHTLINE_{each.name.upper()}"
+            if each.name not in values and environment.get(name, "") != "":
+                values[each.name] = _cast(name, environment[name], type(each.default))
+        settings = cls(**values)
+        object.__setattr__(settings, "data_dir", Path(settings.data_dir).expanduser().absolute())
+        return settings._checked()
+
+    def to_environment(self) -> dict[str, str]:
+        """The same settings as environment variables, for a child process."""
+        return {f"SIGHTLINE_{each.name.upper()}": str(getattr(self, each.name)) for each in fields(self)}
+
+    def _checked(self) -> Settings:
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(
+                    f"SIGHTLINE_{name.upper()} is out of range",
+                    expected=f"{low} to {high}",
+                    received=str(value),
+                )
+        return self
+
+
+_RANGES = (
+    ("partition_count", 1, 4096),
+    ("replication_factor", 1, 9),
+    ("web_port", 1, 65535),
+    ("embed_batch_size", 1, 1024),
+    ("index_batch_size", 1, 100_000),
+    ("memtable_vectors_max", 100, 1_000_000),
+    ("upload_bytes_max", 1_000, 2_000_000_000),
+)
+
+
+def _cast(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise SettingsError(f"{name} cannot be used", expected="true or false", received=repr(text))
+        return text.lower() in ("true", "1", "yes")
+    if issubclass(kind, Path):
+        return Path(text)
+    try:
+        return kind(text)
+    except ValueError:
+        raise SettingsError(f"{name} cannot be used", expected=f"a value of type {kind.__name__}", received=repr(text)) from None
