@@ -1,0 +1,130 @@
+"""The row of a photo: what is known of it, merged from facts that may come late, twice, or in any order.
+
+Every field is a register of its own that the newest version wins, so any order of the same facts ends in the
+same row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from stream_app.activity import PhotoDeleted, PhotoEdited, PhotoUploaded
+from stream_app.records import PhotoEmbedded
+from stream_app.versions import BEFORE_ALL, Version
+
+Metadata = dict[str, tuple[object, Version]]
+
+
+@dataclass(frozen=True)
+class PhotoRow:
+    """One photo of the table `photos`: a register each for its upload, deletion, metadata and embedding.
+
+    A version is BEFORE_ALL where nothing of that kind is known yet.
+    """
+
+    photo_id: int
+    upload_version: Version = BEFORE_ALL
+    deletion_version: Version = BEFORE_ALL
+    embedding_version: Version = BEFORE_ALL
+    url: str = ""
+    metadata: Metadata = field(default_factory=dict)
+    sha256: str = ""
+    width_px: int = 0
+    height_px: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether the photo was uploaded and not deleted since; an edit alone makes no photo."""
+        return self.upload_version > self.deletion_version
+
+    @property
+    def findable(self) -> bool:
+        """Whether a search may answer with this photo."""
+        return self.known and self.embedding_version > BEFORE_ALL
+
+    def value(self, name: str) -> object:
+        """A field of the metadata, or None."""
+        return self.metadata[name][0] if name in self.metadata else None
+
+    def to_bytes(self) -> bytes:
+        """As JSON, for the table."""
+        return orjson.dumps(self.__dict__)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> PhotoRow:
+        """The inverse of `to_bytes`."""
+        fields = orjson.loads(data)
+        for name in ("upload_version", "deletion_version", "embedding_version"):
+            fields[name] = Version(*fields[name])
+        fields["metadata"] = {name: (value, Version(*at)) for name, (value, at) in fields["metadata"].items()}
+        return cls(**fields)
+
+
+def with_upload(row: PhotoRow, event: PhotoUploaded, version: Version) -> PhotoRow:
+    """`row` after an upload; metadata that the upload does not carry stays."""
+    row = _with_metadata(row, event.metadata.given(), version)
+    if version <= max(row.upload_version, row.deletion_version):
+        return row
+    return replace(row, upload_version=version, url=event.url)
+
+
+def with_edit(row: PhotoRow, event: PhotoEdited, version: Version) -> PhotoRow:
+    """`row` after an edit of metadata; the edit may come before its upload."""
+    return _with_metadata(row, event.metadata.given(), version)
+
+
+def with_deletion(row: PhotoRow, version: Version) -> PhotoRow:
+    """`row` after a deletion: nothing of the photo that is older than it remains."""
+    if version <= row.deletion_version:
+        return row
+    kept = PhotoRow(row.photo_id, deletion_version=version)
+    if row.upload_version > version:
+        kept = replace(kept, upload_version=row.upload_version, url=row.url)
+    if row.embedding_version > version:
+        kept = replace(
+            kept,
+            embedding_version=row.embedding_version,
+            sha256=row.sha256,
+            width_px=row.width_px,
+            height_px=row.height_px,
+        )
+    return replace(kept, metadata={name: entry for name, entry in row.metadata.items() if entry[1] > version})
+
+
+def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
+    """`row` after its photo was embedded; an embedding older than what the row knows changes nothing."""
+    if record.version <= max(row.embedding_version, row.deletion_version):
+        return row
+    row = replace(
+        row,
+        embedding_version=record.version,
+        sha256=record.sha256,
+        width_px=record.width_px,
+        height_px=record.height_px,
+    )
+    if record.version <= row.upload_version:
+        return row
+    return replace(row, upload_version=record.version, url=record.url)
+
+
+def with_event(row: PhotoRow, event: PhotoUploaded | PhotoEdited | PhotoDeleted, version: Version) -> PhotoRow:
+    """`row` after any event of `photo-activity`."""
+    match event:
+        case PhotoUploaded():
+            return with_upload(row, event, version)
+        case PhotoEdited():
+            return with_edit(row, event, version)
+        case PhotoDeleted():
+            return with_deletion(row, version)
+
+
+def _with_metadata(row: PhotoRow, given: dict[str, object], version: Version) -> PhotoRow:
+    known = row.metadata
+    newer = {
+        name: (value, version)
+        for name, value in given.items()
+        if version > row.deletion_version and (name not in known or version > known[name][1])
+    }
+    return replace(row, metadata=known | newer) if newer else row

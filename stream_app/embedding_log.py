@@ -1,0 +1,81 @@
+"""The topic `photo-embeddings`: appending to it, and reading back what was appended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust import Topic
+
+from stream_app import kafka
+from stream_app.records import EmbeddingRecord, photo_key, record_from_bytes, record_to_bytes
+from stream_app.settings import Settings
+
+Appended = tuple[int, EmbeddingRecord]
+
+
+class EmbeddingLog:
+    """The durable truth of one vision model, one compacted partition beside each partition of activity."""
+
+    def __init__(self, topic: Topic, name: str, settings: Settings) -> None:
+        self.name = name
+        self._topic = topic
+        self._settings = settings
+
+    async def append(self, partition: int, records: Sequence[EmbeddingRecord]) -> list[int]:
+        """Append records in their order; returns their offsets once the broker has confirmed them all."""
+        sent = [
+            await self._topic.send(
+                key=photo_key(record.photo_id), value=record_to_bytes(record), partition=partition
+            )
+            for record in records
+        ]
+        return [(await future).offset for future in sent]
+
+    async def read_back(self, partition: int, offset: int) -> EmbeddingRecord | None:
+        """The record at `offset`, or None where the log no longer has it."""
+        async for found, record in self.read(partition, offset, offset + 1):
+            return record if found == offset else None
+        return None
+
+    async def read(self, partition: int, begin: int, end: int) -> AsyncIterator[Appended]:
+        """(offset, record) from `begin` up to, not including, `end`, straight from the broker.
+
+        Compaction leaves gaps, also at the end, so the reader stops by its position and not by what it saw.
+        """
+        here = TopicPartition(self.name, partition)
+        async with _assigned(self._settings, here) as consumer:
+            first = (await consumer.beginning_offsets([here]))[here]
+            end = min(end, (await consumer.end_offsets([here]))[here])
+            if max(begin, first) >= end:
+                return
+            consumer.seek(here, max(begin, first))
+            while await consumer.position(here) < end:
+                for batch in (await consumer.getmany(here, timeout_ms=200)).values():
+                    for message in batch:
+                        if message.offset >= end:
+                            return
+                        if message.value is not None:
+                            yield message.offset, record_from_bytes(message.value)
+
+    async def end_offset(self, partition: int) -> int:
+        """The offset that the next record of `partition` will get."""
+        here = TopicPartition(self.name, partition)
+        async with _assigned(self._settings, here) as consumer:
+            return (await consumer.end_offsets([here]))[here]
+
+
+class _assigned:
+    """A consumer of one partition, outside of any group."""
+
+    def __init__(self, settings: Settings, here: TopicPartition) -> None:
+        self._consumer: AIOKafkaConsumer = kafka.consumer(settings, group_id=None, enable_auto_commit=False)
+        self._here = here
+
+    async def __aenter__(self) -> AIOKafkaConsumer:
+        await self._consumer.start()
+        self._consumer.assign([self._here])
+        return self._consumer
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()

@@ -1,0 +1,226 @@
+"""The index of the partitions that this worker owns: a shard of each on disk, and its buckets in Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.space import Space
+from stream_app.embedding_log import EmbeddingLog
+from stream_app.errors import ServiceUnavailable
+from stream_app.index.buckets import Entry, RedisBuckets
+from stream_app.index.ranking import best_hits
+from stream_app.index.shard import Hit, Shard, ShardSettings
+from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
+from stream_app.settings import Settings
+from stream_app.versions import Version
+
+log = logging.getLogger(__name__)
+
+#: Records that are projected at once while a partition is replayed: large enough for one good matrix product.
+REPLAY_BATCH_SIZE = 512
+
+Allow = Callable[[int], bool]
+
+
+@dataclass
+class _Holding:
+    """One partition: its shard, and how far into the log the shard has come."""
+
+    shard: Shard
+    next_offset: int = 0
+    replayed: bool = False
+
+
+class LiveIndex:
+    """Applies embedding records and answers searches, for the partitions that are open."""
+
+    def __init__(self, settings: Settings, space: Space, embeddings: EmbeddingLog, buckets: RedisBuckets) -> None:
+        self._settings = settings
+        self._space = space
+        self._embeddings = embeddings
+        self._buckets = buckets
+        self._holdings: dict[int, _Holding] = {}
+        self._opened = asyncio.Event()
+        # One writer at a time: shards allow many readers beside one writer.
+        self._writing = asyncio.Lock()
+
+    async def open(self, partitions: Iterable[int], log_id: str) -> None:
+        """Open the shards of `partitions` and replay what they lack; until then Redis answers for them."""
+        new = [each for each in partitions if each not in self._holdings]
+        for partition in new:
+            self._holdings[partition] = _Holding(await asyncio.to_thread(self._open_shard, partition, log_id))
+        await asyncio.gather(*(self._replay(partition) for partition in new))
+        self._opened.set()
+
+    async def close(self, partitions: Iterable[int] | None = None) -> None:
+        """Seal and close shards, all of them unless told which; what is sealed need not be replayed again."""
+        async with self._writing:
+            for partition in list(self._holdings if partitions is None else partitions):
+                if holding := self._holdings.pop(partition, None):
+                    await asyncio.to_thread(self._seal, holding)
+                    holding.shard.close()
+
+    async def opened(self) -> None:
+        """Return when the partitions of the last assignment were replayed."""
+        await self._opened.wait()
+
+    def expect_partitions(self) -> None:
+        """A rebalance has begun: not ready until `open` has been through."""
+        self._opened.clear()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every open shard holds all that was in the log when it was opened."""
+        return self._opened.is_set()
+
+    async def apply(self, partition: int, records: Sequence[EmbeddingRecord], next_offset: int) -> None:
+        """Make `records` findable in Redis and in the shard, or gone from them; safe to repeat."""
+        vectors = await asyncio.to_thread(self.search_vectors, records)
+        await self._until_redis_answers(lambda: self._write_buckets(partition, records, vectors))
+        async with self._writing:
+            if holding := self._holdings.get(partition):
+                await asyncio.to_thread(_write_shard, holding.shard, records, vectors)
+                holding.next_offset = max(holding.next_offset, next_offset)
+
+    async def remove(self, partition: int, photo_id: int, version: Version) -> None:
+        """Make one photo unfindable at once, ahead of the log."""
+        async with self._writing:
+            if holding := self._holdings.get(partition):
+                holding.shard.remove(photo_id, version)
+        await self._buckets.remove_many(partition, [(photo_id, version)])
+
+    async def search(self, vector: np.ndarray, k: int, allow: Allow) -> tuple[list[Hit], dict[int, str]]:
+        """The best `k` hits over all partitions, and which source answered for each: shard, redis or none."""
+        ready = {number: each.shard for number, each in self._holdings.items() if each.replayed}
+        found = await asyncio.to_thread(
+            lambda: [shard.search(vector, k, allow=allow) for shard in ready.values()]
+        )
+        sources = dict.fromkeys(ready, "shard")
+        for partition in set(range(self._settings.partition_count)) - set(ready):
+            try:
+                hits = await self._buckets.search(partition, vector, k)
+                found.append([hit for hit in hits if allow(hit.photo_id)])
+                sources[partition] = "redis"
+            except ServiceUnavailable:
+                sources[partition] = "none"
+        return best_hits(found, k), sources
+
+    async def vector(self, photo_id: int) -> np.ndarray | None:
+        """The search vector, float32 [search_dimensions], of a photo, or None where it is not indexed."""
+        for holding in self._holdings.values():
+            if (vector := holding.shard.vector(photo_id)) is not None:
+                return vector
+        for partition in range(self._settings.partition_count):
+            if not self._is_replayed(partition):
+                if (vector := await self._buckets.vector(partition, photo_id)) is not None:
+                    return vector
+        return None
+
+    def photo_count(self) -> int:
+        """The number of photos that a search can find in the open shards."""
+        return sum(len(holding.shard) for holding in self._holdings.values())
+
+    def describe(self) -> dict[str, dict[str, int | bool]]:
+        """Size and position of each open shard, for the stats."""
+        return {
+            str(number): {
+                "photos": len(each.shard),
+                "segments": len(each.shard.manifest.segments),
+                "next_offset": each.next_offset,
+                "ready": each.replayed,
+            }
+            for number, each in sorted(self._holdings.items())
+        }
+
+    async def seal_and_merge(self) -> None:
+        """Background work: seal what has grown, merge what the policy asks for."""
+        for holding in list(self._holdings.values()):
+            if holding.shard.needs_seal():
+                async with self._writing:
+                    await asyncio.to_thread(self._seal, holding)
+            await asyncio.to_thread(holding.shard.merge_once)
+
+    def search_vectors(self, records: Sequence[EmbeddingRecord]) -> np.ndarray:
+        """float32 [n, search_dimensions] of the embedded photos among `records`, in their order."""
+        photos = [each for each in records if isinstance(each, PhotoEmbedded)]
+        if not photos:
+            return np.empty((0, self._space.search_dimensions), np.float32)
+        image_embeddings = np.stack([each.image_embedding for each in photos])
+        label_indices = np.stack([each.label_indices for each in photos])
+        label_scores = np.stack([each.label_scores for each in photos])
+        joint_embeddings = self._space.project(image_embeddings, label_indices, label_scores)
+        return self._space.search_vectors(image_embeddings, joint_embeddings)
+
+    def _open_shard(self, partition: int, log_id: str) -> Shard:
+        return Shard(
+            self._directory(partition),
+            dimensions=self._space.search_dimensions,
+            space_id=self._space.space_id,
+            log_id=log_id,
+            settings=ShardSettings(memtable_vectors_max=self._settings.memtable_vectors_max),
+        )
+
+    def _directory(self, partition: int) -> Path:
+        return self._settings.data_dir / "index" / self._space.space_id / str(partition)
+
+    def _is_replayed(self, partition: int) -> bool:
+        return partition in self._holdings and self._holdings[partition].replayed
+
+    async def _replay(self, partition: int) -> None:
+        """Read what the shard lacks straight from the log: much faster than Faust's stream, and before it."""
+        holding = self._holdings[partition]
+        holding.next_offset = holding.shard.manifest.next_offset
+        end = await self._embeddings.end_offset(partition)
+        batch: list[EmbeddingRecord] = []
+        async for offset, record in self._embeddings.read(partition, holding.next_offset, end):
+            batch.append(record)
+            if len(batch) == REPLAY_BATCH_SIZE:
+                await asyncio.to_thread(self._write_replayed, holding.shard, batch)
+                holding.next_offset, batch = offset + 1, []
+        await asyncio.to_thread(self._write_replayed, holding.shard, batch)
+        holding.next_offset = max(end, holding.next_offset)
+        holding.replayed = True
+
+    def _write_replayed(self, shard: Shard, records: Sequence[EmbeddingRecord]) -> None:
+        _write_shard(shard, records, self.search_vectors(records))
+
+    def _seal(self, holding: _Holding) -> None:
+        if holding.replayed:
+            holding.shard.seal(holding.next_offset)
+
+    async def _write_buckets(
+        self, partition: int, records: Sequence[EmbeddingRecord], vectors: np.ndarray
+    ) -> None:
+        photos = [each for each in records if isinstance(each, PhotoEmbedded)]
+        entries = [
+            Entry(photo.photo_id, photo.version, vector) for photo, vector in zip(photos, vectors, strict=True)
+        ]
+        await self._buckets.put_many(partition, entries)
+        removed = [(each.photo_id, each.version) for each in records if isinstance(each, PhotoRemoved)]
+        await self._buckets.remove_many(partition, removed)
+
+    async def _until_redis_answers(self, write: Callable) -> None:
+        """Redis away: writes wait and resume, and nothing is acknowledged meanwhile."""
+        pause_seconds = 0.1
+        while True:
+            try:
+                return await write()
+            except ServiceUnavailable as away:
+                log.warning("%s Trying again in %.1f s.", away, pause_seconds)
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(5.0, pause_seconds * 2)
+
+
+def _write_shard(shard: Shard, records: Sequence[EmbeddingRecord], vectors: np.ndarray) -> None:
+    photos = [each for each in records if isinstance(each, PhotoEmbedded)]
+    if photos:
+        shard.add_many([each.photo_id for each in photos], [each.version for each in photos], vectors)
+    for each in records:
+        if isinstance(each, PhotoRemoved):
+            shard.remove(each.photo_id, each.version)

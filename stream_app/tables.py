@@ -1,0 +1,79 @@
+"""A Faust table whose writes can be awaited, keyed by photo."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+import faust
+from faust.streams import _current_event
+from faust.types import EventT
+
+from stream_app.records import photo_key
+
+Row = TypeVar("Row")
+
+
+class _ConfirmedTable(faust.Table):
+    """Faust's table, remembering which changelog messages the broker has not confirmed yet.
+
+    Faust sends the changelog "soon" and forgets about it, so an event could be acknowledged, and its offset
+    committed, while the row that it caused is still in a buffer of a process that is about to be killed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.unconfirmed: set[asyncio.Future] = set()
+
+    def send_changelog(self, *args: Any, **kwargs: Any) -> Any:
+        future = super().send_changelog(*args, **kwargs)
+        self.unconfirmed.add(future)
+        future.add_done_callback(self.unconfirmed.discard)
+        return future
+
+
+class RowTable(Generic[Row]):
+    """Rows of one kind by `photo_id`, kept in a changelog-backed Faust table as bytes."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        name: str,
+        *,
+        partition_count: int,
+        to_bytes: Callable[[Row], bytes],
+        from_bytes: Callable[[bytes], Row],
+    ) -> None:
+        self._table = _ConfirmedTable(
+            app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None
+        )
+        app.tables.add(self._table)
+        self._to_bytes = to_bytes
+        self._from_bytes = from_bytes
+
+    def get(self, photo_id: int) -> Row | None:
+        """The row of a photo, or None."""
+        data = self._table.get(photo_key(photo_id))
+        return None if data is None else self._from_bytes(data)
+
+    def set(self, event: EventT, photo_id: int, row: Row) -> None:
+        """Write a row because of `event`; call `confirmed` before the event is acknowledged.
+
+        Faust takes the partition of a row from the event at hand, which in a batch is the batch's last one:
+        hence the event is put back in place here.
+        """
+        token = _current_event.set(weakref.ref(event))
+        try:
+            self._table[photo_key(photo_id)] = self._to_bytes(row)
+        finally:
+            _current_event.reset(token)
+
+    async def confirmed(self) -> None:
+        """Return when the broker has confirmed every row written so far."""
+        await asyncio.gather(*self._table.unconfirmed)
+
+    def rows(self) -> Iterator[Row]:
+        """Every row of the partitions that this worker owns, in no order."""
+        return (self._from_bytes(data) for data in list(self._table.values()) if data is not None)
