@@ -1,0 +1,106 @@
+"""What the web server asks of the search engine: the album of all photos, and the shapes of its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+PhotoState = Literal["queued", "findable"]
+Scored = tuple[str, float]
+
+
+@dataclass(frozen=True)
+class PhotoHit:
+    """One photo of an answer; `score` is a cosine, higher is better."""
+
+    photo_id: int
+    score: float
+    url: str
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    width_px: int = 0
+    height_px: int = 0
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SearchReply:
+    """The hits, best first, and which shards answered: {partition: "shard" | "buckets" | why it is missing}."""
+
+    hits: list[PhotoHit]
+    complete: bool
+    shards: dict[int, str]
+    unknown_words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo as the album knows it; `time_ms` is its version's event time, so it changes with its content."""
+
+    photo_id: int
+    url: str
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    user_id: str | None = None
+    width_px: int = 0
+    height_px: int = 0
+    labels: list[Scored] = field(default_factory=list)
+    words: list[Scored] = field(default_factory=list)
+    state: PhotoState = "findable"
+    time_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a photo shows: labels of the fixed vocabulary and words of the open one, best first."""
+
+    labels: list[Scored]
+    words: list[Scored]
+
+
+class Album(Protocol):
+    """All photos of a worker; every method may raise ServiceUnavailable."""
+
+    async def photo(self, photo_id: int) -> Photo:
+        """The photo, queued or findable; raises PhotoNotFound."""
+        ...
+
+    async def photos(self, offset: int, k: int) -> list[Photo]:
+        """`k` photos from `offset` on, newest first."""
+        ...
+
+    async def related(self, photo_id: int, k: int) -> SearchReply:
+        """The photos most like this one, itself left out; raises PhotoNotFound."""
+        ...
+
+    async def search_words(self, text: str, k: int) -> SearchReply:
+        """The photos nearest to words; raises UnknownWords, QueryRejected."""
+        ...
+
+    async def search_image(self, image: bytes, k: int) -> SearchReply:
+        """The photos nearest to one that is not in the album; raises PhotoRejected."""
+        ...
+
+    async def classify(self, image: bytes, k: int) -> Classification:
+        """The `k` best labels and words of a photo; raises PhotoRejected."""
+        ...
+
+    async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
+        """Stores the bytes and sends the event; returns the photo_id when both are durable."""
+        ...
+
+    async def delete(self, photo_id: int) -> None:
+        """Returns when the photo can no longer be found; raises PhotoNotFound."""
+        ...
+
+    async def image(self, photo_id: int) -> tuple[bytes, str]:
+        """The original bytes and their content type; raises PhotoNotFound, PhotoRejected, PhotoUnreachable."""
+        ...
+
+    async def stats(self) -> dict[str, Any]:
+        """Numbers of this worker; `photos` is how many can be found."""
+        ...
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether partitions are assigned and recovered, and if not, why."""
+        ...
