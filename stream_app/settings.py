@@ -24,6 +24,7 @@ class Settings:
     data_dir: Path = _setting(Path("~/.sightline"), "everything Sightline keeps on this machine lies below it")
     bundle: str = _setting("default", "name of the model bundle below data_dir/bundles, or a path to one")
     app_id: str = _setting("sightline", "consumer group, and prefix of the changelog topics")
+    topic_prefix: str = _setting("", "begins the name of every topic, so that several albums can share a broker")
     partition_count: int = _setting(4, "partitions of every topic; fixed once the topics exist")
     replication_factor: int = _setting(1, "replicas of every topic; 3 on a real cluster")
 
