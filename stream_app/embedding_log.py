@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust import Topic
@@ -32,11 +33,19 @@ class EmbeddingLog:
         ]
         return [(await future).offset for future in sent]
 
-    async def read_back(self, partition: int, offset: int) -> EmbeddingRecord | None:
-        """The record at `offset`, or None where the log no longer has it."""
-        async for found, record in self.read(partition, offset, offset + 1):
-            return record if found == offset else None
-        return None
+    async def read_back(self, partition: int, offsets: Sequence[int]) -> dict[int, EmbeddingRecord]:
+        """The records at `offsets`; those that the log no longer has are left out."""
+        here = TopicPartition(self.name, partition)
+        found: dict[int, EmbeddingRecord] = {}
+        async with _assigned(self._settings, here) as consumer:
+            end = (await consumer.end_offsets([here]))[here]
+            for offset in sorted(each for each in offsets if each < end):
+                if await consumer.position(here) != offset:
+                    consumer.seek(here, offset)
+                message = await consumer.getone(here)
+                if message.offset == offset and message.value is not None:
+                    found[offset] = record_from_bytes(message.value)
+        return found
 
     async def read(self, partition: int, begin: int, end: int) -> AsyncIterator[Appended]:
         """(offset, record) from `begin` up to, not including, `end`, straight from the broker.
@@ -65,17 +74,9 @@ class EmbeddingLog:
             return (await consumer.end_offsets([here]))[here]
 
 
-class _assigned:
+@asynccontextmanager
+async def _assigned(settings: Settings, here: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of one partition, outside of any group."""
-
-    def __init__(self, settings: Settings, here: TopicPartition) -> None:
-        self._consumer: AIOKafkaConsumer = kafka.consumer(settings, group_id=None, enable_auto_commit=False)
-        self._here = here
-
-    async def __aenter__(self) -> AIOKafkaConsumer:
-        await self._consumer.start()
-        self._consumer.assign([self._here])
-        return self._consumer
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+    async with kafka.consumer(settings) as consumer:
+        consumer.assign([here])
+        yield consumer

@@ -1,0 +1,191 @@
+"""`embed_photos`: from photo activity to the embeddings topic; the only agent that looks at photographs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import faust
+import orjson
+from faust.types import EventT, StreamT
+
+from agents.facts import Fact, fact_from, newest_of_each
+from agents.persistence import do_batch
+from models.encoder import AsyncEncoder, Encoding
+from stream_app.activity import PhotoDeleted, PhotoEdited, PhotoUploaded
+from stream_app.dead_letters import DeadLetters
+from stream_app.embedding_log import EmbeddingLog
+from stream_app.errors import EventRejected, PhotoRejected, PhotoUnreachable, SightlineError
+from stream_app.metrics import PHOTOS_EMBEDDED, PHOTOS_REJECTED
+from stream_app.photos import PhotoReader
+from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
+from stream_app.settings import Settings
+from stream_app.tables import RowTable
+from stream_app.versions import BEFORE_ALL, Version
+
+log = logging.getLogger(__name__)
+
+FETCH_TRIES = 3
+
+Entry = tuple[Fact, EmbeddingRecord]
+
+
+@dataclass(frozen=True)
+class EmbeddedRow:
+    """The last that was written of a photo to the embeddings topic; `sha256` is empty after a deletion."""
+
+    version: Version = BEFORE_ALL
+    sha256: str = ""
+    offset: int = 0
+
+    def to_bytes(self) -> bytes:
+        """As JSON, for the table."""
+        return orjson.dumps([self.version, self.sha256, self.offset])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> EmbeddedRow:
+        """The inverse of `to_bytes`."""
+        version, sha256, offset = orjson.loads(data)
+        return cls(Version(*version), sha256, offset)
+
+
+@dataclass(frozen=True)
+class EmbeddingRoom:
+    """What the agent works with, handed in by the app."""
+
+    encoder: AsyncEncoder
+    reader: PhotoReader
+    embeddings: EmbeddingLog
+    rows: RowTable[EmbeddedRow]
+    dead_letters: DeadLetters
+
+
+def declare_embedding(app: faust.App, activity: faust.Topic, room: EmbeddingRoom, settings: Settings) -> None:
+    """Declare the agent on `app`."""
+
+    @app.agent(activity, name="embed_photos")
+    async def embed_photos(stream: StreamT) -> None:
+        async for events in stream.noack_take(settings.embed_batch_size, within=settings.embed_batch_seconds):
+            await do_batch(lambda batch: embed_batch(batch, room), events, "embed", room.dead_letters)
+
+
+async def embed_batch(events: Sequence[EventT], room: EmbeddingRoom) -> None:
+    """Write what `events` say about photos to the embeddings topic; returns when all of it is durable."""
+    facts = newest_of_each(await _valid_facts(events, room))
+    due = [fact for fact in facts if _is_news(fact, _known(fact, room))]
+    removals = [fact for fact in due if isinstance(fact.activity, PhotoDeleted)]
+    uploads = [fact for fact in due if isinstance(fact.activity, PhotoUploaded)]
+    await _append(room, [(fact, PhotoRemoved(fact.photo_id, fact.version)) for fact in removals])
+    await _append(room, await _embedded(uploads, room))
+    await room.rows.confirmed()
+
+
+async def _valid_facts(events: Sequence[EventT], room: EmbeddingRoom) -> list[Fact]:
+    """The facts that concern a photo's pixels; what is no event goes to the dead letters."""
+    facts = []
+    for event in events:
+        try:
+            fact = fact_from(event)
+        except EventRejected as rejected:
+            await _bury(event, "validate", rejected, room)
+            continue
+        if not isinstance(fact.activity, PhotoEdited):
+            facts.append(fact)
+    return facts
+
+
+async def _embedded(uploads: Sequence[Fact], room: EmbeddingRoom) -> list[Entry]:
+    """The records of uploads: those whose bytes are known are carried over, the others are encoded together."""
+    carried = await _carried_over({fact: fact.activity.sha256 for fact in uploads}, room)
+    to_read = [fact for fact in uploads if fact not in carried]
+    read = await asyncio.gather(*(_read(fact, room) for fact in to_read))
+    images = {fact: image for fact, image in zip(to_read, read, strict=True) if image is not None}
+    digests = {fact: hashlib.sha256(image).hexdigest() for fact, image in images.items()}
+    carried |= await _carried_over(digests, room)
+    to_encode = [fact for fact in images if fact not in carried]
+    encodings = await room.encoder.encode_images([images[fact] for fact in to_encode]) if to_encode else []
+    for fact, encoding in zip(to_encode, encodings, strict=True):
+        if isinstance(encoding, PhotoRejected):
+            await _bury(fact.source, "decode", encoding, room)
+        else:
+            carried[fact] = _record(fact, digests[fact], encoding)
+            PHOTOS_EMBEDDED.inc()
+    return list(carried.items())
+
+
+async def _carried_over(digests: Mapping[Fact, str | None], room: EmbeddingRoom) -> dict[Fact, EmbeddingRecord]:
+    """The present records of those facts whose photo has the same bytes already, with the facts' versions."""
+    same = {fact: _known(fact, room) for fact, digest in digests.items() if digest and digest == _known(fact, room).sha256}
+    carried: dict[Fact, EmbeddingRecord] = {}
+    for partition in {fact.partition for fact in same}:
+        here = {fact: row for fact, row in same.items() if fact.partition == partition}
+        found = await room.embeddings.read_back(partition, [row.offset for row in here.values()])
+        for fact, row in here.items():
+            record = found.get(row.offset)
+            if isinstance(record, PhotoEmbedded) and (record.photo_id, record.sha256) == (fact.photo_id, row.sha256):
+                carried[fact] = replace(record, version=fact.version, url=fact.activity.url)
+    return carried
+
+
+async def _read(fact: Fact, room: EmbeddingRoom) -> bytes | None:
+    """The bytes of the photo; None when they cannot be had, which is a dead letter by then."""
+    pause_seconds = 0.5
+    for attempt in range(1, FETCH_TRIES + 1):
+        try:
+            return await room.reader.read(fact.activity.url)
+        except PhotoRejected as rejected:
+            await _bury(fact.source, "fetch", rejected, room)
+            return None
+        except PhotoUnreachable as unreachable:
+            if attempt == FETCH_TRIES:
+                await _bury(fact.source, "fetch", unreachable, room)
+                return None
+            await asyncio.sleep(pause_seconds * attempt)
+    return None
+
+
+async def _append(room: EmbeddingRoom, entries: Sequence[Entry]) -> None:
+    """Append records and note them in the table: first the log, so that a row never promises too much."""
+    for partition in {fact.partition for fact, _ in entries}:
+        here = [(fact, record) for fact, record in entries if fact.partition == partition]
+        offsets = await room.embeddings.append(partition, [record for _, record in here])
+        for (fact, record), offset in zip(here, offsets, strict=True):
+            sha256 = record.sha256 if isinstance(record, PhotoEmbedded) else ""
+            room.rows.set(fact.source, fact.photo_id, EmbeddedRow(fact.version, sha256, offset))
+
+
+async def _bury(event: EventT, stage: str, reason: SightlineError, room: EmbeddingRoom) -> None:
+    log.warning("dead letter from partition %d: %s", event.message.partition, reason)
+    PHOTOS_REJECTED.labels(stage).inc()
+    await room.dead_letters.put(event, stage, str(reason))
+
+
+def _known(fact: Fact, room: EmbeddingRoom) -> EmbeddedRow:
+    return room.rows.get(fact.photo_id) or EmbeddedRow()
+
+
+def _is_news(fact: Fact, known: EmbeddedRow) -> bool:
+    """Whether a fact changes what was written of its photo.
+
+    A file that is published again carries the event time and digest of before, only a later offset: no news.
+    """
+    if isinstance(fact.activity, PhotoUploaded) and fact.activity.sha256 == known.sha256:
+        return fact.version.time_ms > known.version.time_ms
+    return fact.version > known.version
+
+
+def _record(fact: Fact, digest: str, encoding: Encoding) -> PhotoEmbedded:
+    return PhotoEmbedded(
+        photo_id=fact.photo_id,
+        version=fact.version,
+        url=fact.activity.url,
+        sha256=digest,
+        width_px=encoding.width_px,
+        height_px=encoding.height_px,
+        image_embedding=encoding.image_embedding,
+        label_indices=encoding.label_indices,
+        label_scores=encoding.label_scores,
+    )

@@ -1,0 +1,78 @@
+"""`index_embeddings`: from the embeddings topic to shard, Redis and row; after it a photo is findable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import faust
+from faust.types import EventT, StreamT
+
+from agents.persistence import do_batch
+from stream_app.catalogue import PhotoRow, with_deletion, with_embedding
+from stream_app.dead_letters import DeadLetters
+from stream_app.embedding_log import EmbeddingLog
+from stream_app.live_index import LiveIndex
+from stream_app.metrics import EMBEDDINGS_INDEXED
+from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved, record_from_bytes
+from stream_app.settings import Settings
+from stream_app.tables import RowTable
+
+Arrival = tuple[EventT, EmbeddingRecord]
+
+
+@dataclass(frozen=True)
+class IndexingRoom:
+    """What the agent works with, handed in by the app."""
+
+    index: LiveIndex
+    rows: RowTable[PhotoRow]
+    embeddings: EmbeddingLog
+    dead_letters: DeadLetters
+
+
+def declare_indexing(app: faust.App, topic: faust.Topic, room: IndexingRoom, settings: Settings) -> None:
+    """Declare the agent on `app`."""
+
+    @app.agent(topic, name="index_embeddings")
+    async def index_embeddings(stream: StreamT) -> None:
+        async for events in stream.noack_take(settings.index_batch_size, within=settings.index_batch_seconds):
+            await do_batch(lambda batch: index_batch(batch, room), events, "index", room.dead_letters)
+
+
+async def index_batch(events: Sequence[EventT], room: IndexingRoom) -> None:
+    """Make the records of `events` findable; returns when Redis, the shards and the rows have them."""
+    await room.index.opened()
+    arrivals = [(event, record_from_bytes(event.message.value)) for event in events if event.message.value]
+    for partition in {event.message.partition for event in events}:
+        records = [record for event, record in arrivals if event.message.partition == partition]
+        last = max(event.message.offset for event in events if event.message.partition == partition)
+        await room.index.apply(partition, records, next_offset=last + 1)
+    for event, record in arrivals:
+        _update_row(event, record, room.rows)
+    await room.rows.confirmed()
+    await _reassert_deletions(arrivals, room)
+    EMBEDDINGS_INDEXED.inc(len(arrivals))
+
+
+def _update_row(event: EventT, record: EmbeddingRecord, rows: RowTable[PhotoRow]) -> None:
+    before = rows.get(record.photo_id) or PhotoRow(record.photo_id)
+    if isinstance(record, PhotoRemoved):
+        after = with_deletion(before, record.version)
+    else:
+        after = with_embedding(before, record)
+    if after != before:
+        rows.set(event, record.photo_id, after)
+
+
+async def _reassert_deletions(arrivals: Sequence[Arrival], room: IndexingRoom) -> None:
+    """Put a deletion back at the end of the log where an older embedding came in behind it.
+
+    Compaction keeps the last record of a photo, not the newest: without this, a rebuild from the compacted log
+    would bring the photo back.
+    """
+    for event, record in arrivals:
+        row = room.rows.get(record.photo_id)
+        if row and isinstance(record, PhotoEmbedded) and record.version < row.deletion_version and not row.known:
+            removed = PhotoRemoved(record.photo_id, row.deletion_version)
+            await room.embeddings.append(event.message.partition, [removed])

@@ -1,0 +1,48 @@
+"""Doing a batch until it is done: an agent never drops an event, and never acknowledges one too early."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from faust.types import EventT
+
+from stream_app.dead_letters import DeadLetters
+
+log = logging.getLogger(__name__)
+
+#: After so many failures of a whole batch its events are tried one at a time, to find the one at fault.
+BATCH_TRIES = 3
+SINGLE_TRIES = 2
+PAUSE_SECONDS_MAX = 10.0
+
+Work = Callable[[Sequence[EventT]], Awaitable[None]]
+
+
+async def do_batch(work: Work, events: Sequence[EventT], stage: str, dead_letters: DeadLetters) -> None:
+    """Return when `work` is through with every one of `events`, each acknowledged.
+
+    A batch that fails is tried again as a whole, then event by event; an event that fails on its own too is a
+    dead letter. `work` must be safe to repeat.
+    """
+    if await _tried(work, events, stage, BATCH_TRIES) is not None:
+        for event in events:
+            if (failure := await _tried(work, [event], stage, SINGLE_TRIES)) is not None:
+                await dead_letters.put(event, stage, f"unexpected {type(failure).__name__}: {failure}")
+    for event in events:
+        event.ack()
+
+
+async def _tried(work: Work, events: Sequence[EventT], stage: str, tries: int) -> Exception | None:
+    """None when `work` went through within `tries`, otherwise its last failure."""
+    failure: Exception | None = None
+    for attempt in range(tries):
+        try:
+            await work(events)
+            return None
+        except Exception as error:  # whatever it is, the stream must go on: that is what this file is for
+            failure = error
+            log.exception("%s: a batch of %d failed, attempt %d of %d", stage, len(events), attempt + 1, tries)
+            await asyncio.sleep(min(PAUSE_SECONDS_MAX, 0.2 * 4**attempt))
+    return failure

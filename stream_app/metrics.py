@@ -1,0 +1,15 @@
+"""What the worker counts for Prometheus, beside what Faust's own monitor counts."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+PHOTOS_EMBEDDED = Counter("sightline_photos_embedded", "Photos that went through the encoder")
+PHOTOS_REJECTED = Counter("sightline_photos_rejected", "Events that became dead letters", ["stage"])
+EMBEDDINGS_INDEXED = Counter("sightline_embeddings_indexed", "Records of the embeddings topic that were indexed")
+PHOTOS_FINDABLE = Gauge("sightline_photos_findable", "Photos that a search can find in this worker's shards")
+SEARCH_SECONDS = Histogram(
+    "sightline_search_seconds",
+    "Time of a search, from the query vector to the hits",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
