@@ -1,0 +1,171 @@
+"""A shard's folder: one owner, one manifest, and nothing in it that the manifest does not name."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from stream_app.errors import ServiceUnavailable
+from stream_app.index import files, manifest, tombstones
+from stream_app.index.manifest import LogPosition, Manifest, SegmentRecord, TombstoneRecord
+from stream_app.index.segment import Segment, open_segment, record_of
+from stream_app.versions import Version
+
+LOCK = "lock"
+OURS = ("segment-*", "tombstones-*", "*.tmp")
+
+
+class ShardFolder:
+    """Opens or creates the folder, sweeps what an unfinished seal or merge left, and commits what is new.
+
+    A folder of another space or another log is emptied: its vectors mean something else.
+    """
+
+    def __init__(self, directory: Path, *, space_id: str, dimensions: int, source: LogPosition | None) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(directory / LOCK)
+        try:
+            self.manifest = self._settled_manifest(space_id, dimensions, source)
+            self._sweep()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._number = itertools.count(self.manifest.generation + 1)
+        self._closed = False
+
+    def segments(self, forest_vectors_min: int) -> tuple[Segment, ...]:
+        """The living segments, every file checked; raises SegmentCorrupt."""
+        dimensions = self.manifest.dimensions
+        return tuple(
+            open_segment(self.directory / each.name, each, dimensions, forest_vectors_min=forest_vectors_min)
+            for each in self.manifest.segments
+        )
+
+    def tombstones(self) -> dict[int, Version]:
+        """The deletions remembered at the last seal; raises SegmentCorrupt."""
+        return tombstones.read(self.directory, self.manifest.tombstones)
+
+    def write_tombstones(self, known: Mapping[int, Version]) -> TombstoneRecord | None:
+        """Write all tombstones anew, for the next commit to name."""
+        return tombstones.write(self.directory, self._name("tombstones") + ".npy", known)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A folder to write a new segment in; what `finish` has not published is removed afterwards."""
+        path = self.directory / f"{self._name('segment')}.tmp"
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            files.remove(path)
+
+    def finish(self, staging: Path) -> SegmentRecord:
+        """Publish a staged segment under its final name; it lives once a manifest names it."""
+        record = record_of(staging, staging.stem)
+        files.sync(staging)
+        files.publish(staging, self.directory / record.name)
+        return record
+
+    def commit(self, wished: Manifest) -> None:
+        """Replace the manifest in one step, then remove what it no longer names."""
+        outdated = self.manifest.names() - wished.names()
+        self.manifest = manifest.write(replace(wished, generation=self._newest(wished)), self.directory)
+        for name in outdated:
+            # Searches that still read these files hold them open or mapped: removing a name does not hurt them.
+            files.remove(self.directory / name)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Says in one line, as ServiceUnavailable, why nothing can be written: closed, or the disk's complaint."""
+        if self._closed:
+            raise ServiceUnavailable(f"the shard in {self.directory} is closed", remedy="Open it again.")
+        try:
+            yield
+        except OSError as error:
+            raise ServiceUnavailable(
+                f"{self.directory} cannot be written",
+                received=error.strerror or str(error),
+                remedy="Nothing is lost while the worker runs; free some space, it is tried again.",
+            ) from error
+
+    def close(self) -> None:
+        """Let another process own the folder."""
+        self._closed = True
+        self._lock.close()
+
+    @staticmethod
+    def _newest(wished: Manifest) -> int:
+        return max([wished.generation, *(int(Path(name).stem.rsplit("-", 1)[1]) for name in wished.names())])
+
+    def _name(self, kind: str) -> str:
+        # One counter for all threads: `next` is atomic, and names that a crash left behind were swept.
+        return f"{kind}-{next(self._number):08d}"
+
+    def _settled_manifest(self, space_id: str, dimensions: int, source: LogPosition | None) -> Manifest:
+        known = manifest.read(self.directory)
+        log_id = source.log_id if source else None
+        if known is not None:
+            if (known.space_id, known.dimensions) == (space_id, dimensions) and log_id in (None, known.log_id):
+                return known
+            files.remove(self.directory / manifest.NAME)
+        next_offset = source.next_offset if source else 0
+        return manifest.write(Manifest(space_id, dimensions, log_id or "", next_offset), self.directory)
+
+    def _sweep(self) -> None:
+        kept = self.manifest.names()
+        for pattern in OURS:
+            for path in self.directory.glob(pattern):
+                if path.name not in kept:
+                    files.remove(path)
+
+
+def bury_outdated(segments: Sequence[Segment], known: Mapping[int, Version]) -> None:
+    """Mark dead, as if it had always been so, each row that a newer row or tombstone of its photo outdates."""
+    if not segments:
+        return
+    photo_ids, versions, origins, rows = _entries(segments, known)
+    words = np.pad(versions, ((0, 0), (0, 3))).view(">u8").astype(np.uint64)  # [n, 3], ordered as the versions are
+    order = np.lexsort((origins, words[:, 2], words[:, 1], words[:, 0], photo_ids))
+    outdated = order[:-1][photo_ids[order[1:]] == photo_ids[order[:-1]]]
+    for origin, segment in enumerate(segments):
+        segment.died[rows[outdated[origins[outdated] == origin]]] = 0
+
+
+def _entries(
+    segments: Sequence[Segment], known: Mapping[int, Version]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    # Only photos that occur more than once are looked at further: sorting a million versions would take seconds.
+    buried = np.fromiter(known, dtype=np.int64, count=len(known))
+    everything, counts = np.unique(np.concatenate([buried, *(each.photo_ids for each in segments)]), return_counts=True)
+    repeated = everything[counts > 1]
+    found = [np.flatnonzero(np.isin(each.photo_ids, repeated)) for each in segments]
+    packed = np.frombuffer(b"".join(each.pack() for each in known.values()), np.uint8).reshape(-1, 21)
+    photo_ids = [each.photo_ids[rows] for each, rows in zip(segments, found, strict=True)]
+    versions = [each.packed_versions(rows) for each, rows in zip(segments, found, strict=True)]
+    origins = np.repeat(np.arange(len(segments) + 1), [*map(len, found), len(buried)])
+    return (
+        np.concatenate([*photo_ids, buried]),
+        np.concatenate([*versions, packed]),
+        origins,  # of a tombstone: one past the last segment, so that it wins a tie
+        np.concatenate([*found, np.zeros(len(buried), dtype=np.int64)]),
+    )
+
+
+def _locked(path: Path):  # type: ignore[no-untyped-def]  # the open file is the lock
+    file = path.open("a")
+    with suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return file
+    file.close()
+    raise ServiceUnavailable(
+        f"{path.parent} is in use by another process",
+        expected="one worker for each data folder",
+        remedy="Stop the other worker, or set another SIGHTLINE_DATA_DIR.",
+    )

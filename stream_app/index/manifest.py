@@ -1,0 +1,104 @@
+"""The manifest: the one small file that says which segments live, and how much of the source log they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stream_app.errors import SegmentCorrupt
+from stream_app.index import files
+from stream_app.index.files import Fingerprint
+
+NAME = "manifest.json"
+FORMAT = 1
+
+
+class LogPosition(NamedTuple):
+    """A place in the log that a shard is filled from; `log_id` names the broker's cluster, topic and partition."""
+
+    log_id: str
+    next_offset: int = 0
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """One living segment: the name of its folder, its rows, and its files as they were written."""
+
+    name: str
+    rows: int
+    files: Mapping[str, Fingerprint]
+
+
+@dataclass(frozen=True)
+class TombstoneRecord:
+    """The file of remembered deletions."""
+
+    name: str
+    count: int
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a shard's folder holds; everything before `next_offset` of the log is in it."""
+
+    space_id: str
+    dimensions: int
+    log_id: str = ""
+    next_offset: int = 0
+    written_at_ms: int = 0
+    generation: int = 0
+    segments: tuple[SegmentRecord, ...] = ()
+    tombstones: TombstoneRecord | None = None
+
+    def names(self) -> set[str]:
+        """Names of every file and folder that must be kept."""
+        kept = {segment.name for segment in self.segments}
+        return kept | {self.tombstones.name} if self.tombstones else kept
+
+
+def write(manifest: Manifest, directory: Path) -> Manifest:
+    """Replace the folder's manifest in one step; returns it as written, with the time."""
+    stamped = replace(manifest, written_at_ms=time.time_ns() // 1_000_000)
+    body = {"format": FORMAT, **asdict(stamped)}
+    text = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
+    temporary = directory / f"{NAME}.tmp"
+    files.write_bytes(temporary, text.encode())
+    files.publish(temporary, directory / NAME)
+    return stamped
+
+
+def read(directory: Path) -> Manifest | None:
+    """The folder's manifest, or None where there is none yet; raises SegmentCorrupt when it is damaged."""
+    path = directory / NAME
+    try:
+        body = json.loads(path.read_bytes())
+        checksum = body.pop("checksum")
+        if checksum != _checksum(body) or body.pop("format") != FORMAT:
+            raise ValueError("another checksum or format")
+        return _from_json(body)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SegmentCorrupt(f"{path} is damaged", received=str(error), remedy=files.REMEDY) from None
+
+
+def _from_json(body: dict[str, Any]) -> Manifest:
+    segments = tuple(
+        SegmentRecord(each["name"], each["rows"], {name: Fingerprint(*seal) for name, seal in each["files"].items()})
+        for each in body.pop("segments")
+    )
+    tombstones = body.pop("tombstones")
+    if tombstones is not None:
+        seal = Fingerprint(*tombstones["fingerprint"])
+        tombstones = TombstoneRecord(tombstones["name"], tombstones["count"], seal)
+    return Manifest(**body, segments=segments, tombstones=tombstones)
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,92 @@
+"""The memtable: the newest vectors, in memory, found by an exact scan the moment they are added."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.index.ranking import Allow, best_allowed_rows
+from stream_app.versions import Version
+
+#: The time of death of a row that lives. Times are a shard's own counter: a search that began at `sequence`
+#: sees exactly the rows that die later than that.
+ALIVE = np.iinfo(np.uint64).max
+
+
+class MemtableView(NamedTuple):
+    """The rows of a memtable at one moment; later rows and deaths do not show."""
+
+    photo_ids: np.ndarray  # int64 [rows]
+    vectors: np.ndarray  # float32 [rows, dimensions]
+    died: np.ndarray  # uint64 [rows]
+    versions: list[Version]
+
+    @property
+    def source(self) -> str:
+        """What a hit says of where it was found."""
+        return "memtable"
+
+    def nearest(self, query: np.ndarray, k: int, sequence: int, allow: Allow | None) -> tuple[np.ndarray, np.ndarray]:
+        """The `k` best rows that live at `sequence`, and their scores."""
+        scores = self.vectors @ query
+        scores[self.died <= sequence] = -np.inf
+        rows = best_allowed_rows(scores, self.photo_ids, k, allow)
+        return rows, scores[rows]
+
+    def version(self, row: int) -> Version:
+        """The version of the photo in `row`."""
+        return self.versions[row]
+
+
+class Memtable:
+    """Rows are only ever appended: a newer version of a photo is a new row, and the older one dies."""
+
+    def __init__(self, dimensions: int, capacity: int = 1024) -> None:
+        self._photo_ids = np.zeros(capacity, dtype=np.int64)
+        self._vectors = np.zeros((capacity, dimensions), dtype=np.float32)
+        self._died = np.full(capacity, ALIVE, dtype=np.uint64)
+        self._versions: list[Version] = []
+        self._row_of: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def add(self, photo_id: int, version: Version, vector: np.ndarray) -> None:
+        """Append a row; the photo's older row, if there is one here, must be killed first."""
+        row = len(self._versions)
+        if row == len(self._photo_ids):
+            self._grow()
+        self._photo_ids[row] = photo_id
+        self._vectors[row] = vector
+        self._versions.append(version)
+        self._row_of[photo_id] = row
+
+    def row_of(self, photo_id: int) -> int | None:
+        """The row where the photo lives, or None."""
+        return self._row_of.get(photo_id)
+
+    def kill(self, row: int, sequence: int) -> None:
+        """Let the living `row` be seen by no search that begins at `sequence` or later."""
+        self._died[row] = sequence
+        del self._row_of[int(self._photo_ids[row])]
+
+    def version(self, row: int) -> Version:
+        """The version of the photo in `row`."""
+        return self._versions[row]
+
+    def vector(self, row: int) -> np.ndarray:
+        """A copy of the vector in `row`, float32 [dimensions]."""
+        return self._vectors[row].copy()
+
+    def view(self) -> MemtableView:
+        """The rows there are now."""
+        rows = len(self._versions)
+        return MemtableView(self._photo_ids[:rows], self._vectors[:rows], self._died[:rows], self._versions)
+
+    def _grow(self) -> None:
+        # New arrays rather than resized ones: views that searches hold keep the old ones.
+        room = len(self._photo_ids)
+        self._photo_ids = np.concatenate([self._photo_ids, np.zeros(room, dtype=np.int64)])
+        self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
+        self._died = np.concatenate([self._died, np.full(room, ALIVE, dtype=np.uint64)])

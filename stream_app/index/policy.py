@@ -1,0 +1,82 @@
+"""The decisions of a shard, apart from its deeds: pure functions from numbers to plans."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ShardSettings:
+    """How a shard grows, merges and searches."""
+
+    memtable_vectors_max: int = 10_000  # more make the exact scan slower than a forest
+    forest_vectors_min: int = 2_000  # fewer are scanned faster than a forest is walked
+    n_trees: int = 20  # of each Annoy forest; more find better and take more disk
+    search_k: int = 8_000  # Annoy nodes looked at per search, shared by all forests
+    search_k_per_neighbour: int = 20  # and at least so many per wished neighbour, for a large k
+    fan_out: int = 4  # segments of one tier that become one of the next
+    tier_vectors: int = 1_000  # segments below fan_out times this size are the lowest tier
+    dead_share_max: float = 0.25  # a segment with more dead rows is written anew
+    build_threads: int = 1  # of a forest; background work must leave the machine to the searches
+    seed: int = 1  # of the forests, so that a rebuild is the same
+
+
+@dataclass(frozen=True)
+class SegmentSummary:
+    """What the policy knows of one segment."""
+
+    name: str
+    rows: int
+    dead: int  # rows whose death is durable: they need not be carried on
+    lacks_forest: bool = False  # its forest was damaged and left out
+
+    @property
+    def live(self) -> int:
+        """Rows that a merge would keep."""
+        return self.rows - self.dead
+
+
+@dataclass(frozen=True)
+class MergePlan:
+    """The segments to write as one, and why."""
+
+    names: tuple[str, ...]
+    reason: str
+
+
+def plan_merge(segments: Sequence[SegmentSummary], settings: ShardSettings) -> MergePlan | None:
+    """The next merge, or None: first a damaged segment, then a full tier (lowest first), then the dead."""
+    for segment in segments:
+        if segment.lacks_forest:
+            return MergePlan((segment.name,), "its forest is missing")
+    full = _fullest_low_tier(segments, settings)
+    if full:
+        return MergePlan(tuple(each.name for each in full), f"{len(full)} segments of one size")
+    for segment in segments:
+        if segment.dead > settings.dead_share_max * segment.rows:
+            return MergePlan((segment.name,), f"{segment.dead} of {segment.rows} rows are dead")
+    return None
+
+
+def tier(live: int, settings: ShardSettings) -> int:
+    """0 for the smallest segments; each tier holds segments `fan_out` times larger than the one below."""
+    return max(0, math.floor(math.log(max(1, live) / settings.tier_vectors, settings.fan_out)))
+
+
+def share_search_k(sizes: Sequence[int], wished: int, settings: ShardSettings) -> list[int]:
+    """Each forest's part of the search budget, by its size; `wished` is the number of neighbours asked for."""
+    budget = max(settings.search_k, settings.search_k_per_neighbour * wished)
+    total = max(1, sum(sizes))
+    return [max(2 * wished, math.ceil(budget * size / total)) for size in sizes]
+
+
+def _fullest_low_tier(segments: Sequence[SegmentSummary], settings: ShardSettings) -> list[SegmentSummary]:
+    tiers: dict[int, list[SegmentSummary]] = {}
+    for segment in segments:
+        tiers.setdefault(tier(segment.live, settings), []).append(segment)
+    for level in sorted(tiers):
+        if len(tiers[level]) >= settings.fan_out:
+            return tiers[level]
+    return []

@@ -1,0 +1,83 @@
+"""Ranking: from scores to the best rows, and from several sources' hits to one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from stream_app.versions import Version
+
+
+class Hit(NamedTuple):
+    """One photo found: its exact score (dot product of unit vectors, higher is better) and where it was found."""
+
+    photo_id: int
+    score: float
+    version: Version
+    source: str
+
+
+#: Decides whether a photo may be among the hits.
+Allow = Callable[[int], bool]
+
+
+def best_rows(scores: np.ndarray, k: int) -> np.ndarray:
+    """Rows of the `k` highest scores, best first; a row scored -inf is never among them."""
+    if k < len(scores):
+        rows = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
+    else:
+        rows = np.arange(len(scores))
+    rows = rows[scores[rows] > -np.inf]
+    return rows[np.argsort(-scores[rows], kind="stable")]
+
+
+def best_allowed_rows(scores: np.ndarray, photo_ids: np.ndarray, k: int, allow: Allow | None) -> np.ndarray:
+    """Like `best_rows`, of the photos that `allow` lets through; asks it about no more photos than it must."""
+    if allow is None:
+        return best_rows(scores, k)
+    left = scores.copy()
+    taken: list[int] = []
+    slice_length = max(64, 2 * k)
+    while len(taken) < k:
+        rows = best_rows(left, slice_length)
+        if not len(rows):
+            break
+        taken.extend(int(row) for row in rows if allow(int(photo_ids[row])))
+        left[rows] = -np.inf
+        slice_length *= 4
+    return np.array(taken[:k], dtype=np.int64)
+
+
+def ranked(photo_ids: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
+    """Positions of the `k` best, best first; equal scores are ordered by photo_id, so that answers repeat."""
+    return np.lexsort((photo_ids, -scores))[:k]
+
+
+def merge_hits(sources: Iterable[Iterable[Hit]], k: int) -> list[Hit]:
+    """The `k` best hits of several sources, best first; of a photo found twice only its newest version counts."""
+    newest: dict[int, Hit] = {}
+    for hits in sources:
+        for hit in hits:
+            known = newest.get(hit.photo_id)
+            if known is None or hit.version > known.version:
+                newest[hit.photo_id] = hit
+    return sorted(newest.values(), key=lambda hit: (-hit.score, hit.photo_id))[:k]
+
+
+def rerank(candidates: Iterable[tuple[int, Version, np.ndarray]], query: np.ndarray, k: int, source: str) -> list[Hit]:
+    """The `k` best of (photo_id, version, vector) candidates by exact score, best first."""
+    known = list(candidates)
+    if not known:
+        return []
+    photo_ids = np.array([photo_id for photo_id, _, _ in known], dtype=np.int64)
+    scores = np.stack([vector for _, _, vector in known]).astype(np.float32) @ query
+    return [
+        Hit(int(photo_ids[at]), bounded(scores[at]), known[at][1], source) for at in ranked(photo_ids, scores, k)
+    ]
+
+
+def bounded(score: float) -> float:
+    """A score without the float16 rounding that would lift it above one."""
+    return min(1.0, float(score))
