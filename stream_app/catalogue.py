@@ -16,6 +16,9 @@ from stream_app.versions import BEFORE_ALL, Version
 
 Metadata = dict[str, tuple[object, Version]]
 
+#: How many of the best labels a row keeps: those that are shown.
+ROW_LABELS = 5
+
 
 @dataclass(frozen=True)
 class PhotoRow:
@@ -33,6 +36,8 @@ class PhotoRow:
     sha256: str = ""
     width_px: int = 0
     height_px: int = 0
+    label_indices: tuple[int, ...] = ()
+    label_scores: tuple[float, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -59,6 +64,8 @@ class PhotoRow:
         for name in ("upload_version", "deletion_version", "embedding_version"):
             fields[name] = Version(*fields[name])
         fields["metadata"] = {name: (value, Version(*at)) for name, (value, at) in fields["metadata"].items()}
+        for name in ("label_indices", "label_scores"):
+            fields[name] = tuple(fields[name])
         return cls(**fields)
 
 
@@ -89,6 +96,8 @@ def with_deletion(row: PhotoRow, version: Version) -> PhotoRow:
             sha256=row.sha256,
             width_px=row.width_px,
             height_px=row.height_px,
+            label_indices=row.label_indices,
+            label_scores=row.label_scores,
         )
     return replace(kept, metadata={name: entry for name, entry in row.metadata.items() if entry[1] > version})
 
@@ -103,6 +112,8 @@ def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
         sha256=record.sha256,
         width_px=record.width_px,
         height_px=record.height_px,
+        label_indices=tuple(int(each) for each in record.label_indices[:ROW_LABELS]),
+        label_scores=tuple(round(float(each), 4) for each in record.label_scores[:ROW_LABELS]),
     )
     if record.version <= row.upload_version:
         return row

@@ -14,8 +14,8 @@ from models.space import Space
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import ServiceUnavailable
 from stream_app.index.buckets import Entry, RedisBuckets
-from stream_app.index.ranking import best_hits
-from stream_app.index.shard import Hit, Shard, ShardSettings
+from stream_app.index.ranking import Hit, merge_hits
+from stream_app.index.shard import LogPosition, Shard, ShardSettings
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
 from stream_app.settings import Settings
 from stream_app.versions import Version
@@ -58,13 +58,17 @@ class LiveIndex:
         await asyncio.gather(*(self._replay(partition) for partition in new))
         self._opened.set()
 
-    async def close(self, partitions: Iterable[int] | None = None) -> None:
-        """Seal and close shards, all of them unless told which; what is sealed need not be replayed again."""
+    async def keep_only(self, partitions: Iterable[int]) -> None:
+        """Seal and close the shards of all other partitions; what is sealed need not be replayed again."""
         async with self._writing:
-            for partition in list(self._holdings if partitions is None else partitions):
-                if holding := self._holdings.pop(partition, None):
-                    await asyncio.to_thread(self._seal, holding)
-                    holding.shard.close()
+            for partition in set(self._holdings) - set(partitions):
+                holding = self._holdings.pop(partition)
+                await asyncio.to_thread(self._seal, holding)
+                holding.shard.close()
+
+    async def close(self) -> None:
+        """Seal and close every shard."""
+        await self.keep_only(())
 
     async def opened(self) -> None:
         """Return when the partitions of the last assignment were replayed."""
@@ -96,7 +100,7 @@ class LiveIndex:
         await self._buckets.remove_many(partition, [(photo_id, version)])
 
     async def search(self, vector: np.ndarray, k: int, allow: Allow) -> tuple[list[Hit], dict[int, str]]:
-        """The best `k` hits over all partitions, and which source answered for each: shard, redis or none."""
+        """The best `k` hits over all partitions, and which source answered for each: shard or buckets."""
         ready = {number: each.shard for number, each in self._holdings.items() if each.replayed}
         found = await asyncio.to_thread(
             lambda: [shard.search(vector, k, allow=allow) for shard in ready.values()]
@@ -106,10 +110,10 @@ class LiveIndex:
             try:
                 hits = await self._buckets.search(partition, vector, k)
                 found.append([hit for hit in hits if allow(hit.photo_id)])
-                sources[partition] = "redis"
+                sources[partition] = "buckets"
             except ServiceUnavailable:
-                sources[partition] = "none"
-        return best_hits(found, k), sources
+                sources[partition] = "unavailable"
+        return merge_hits(found, k), sources
 
     async def vector(self, photo_id: int) -> np.ndarray | None:
         """The search vector, float32 [search_dimensions], of a photo, or None where it is not indexed."""
@@ -142,8 +146,7 @@ class LiveIndex:
         """Background work: seal what has grown, merge what the policy asks for."""
         for holding in list(self._holdings.values()):
             if holding.shard.needs_seal():
-                async with self._writing:
-                    await asyncio.to_thread(self._seal, holding)
+                await asyncio.to_thread(self._seal, holding)
             await asyncio.to_thread(holding.shard.merge_once)
 
     def search_vectors(self, records: Sequence[EmbeddingRecord]) -> np.ndarray:
@@ -162,7 +165,7 @@ class LiveIndex:
             self._directory(partition),
             dimensions=self._space.search_dimensions,
             space_id=self._space.space_id,
-            log_id=log_id,
+            source=LogPosition(f"{log_id}/{self._embeddings.name}/{partition}"),
             settings=ShardSettings(memtable_vectors_max=self._settings.memtable_vectors_max),
         )
 
@@ -191,6 +194,7 @@ class LiveIndex:
         _write_shard(shard, records, self.search_vectors(records))
 
     def _seal(self, holding: _Holding) -> None:
+        # The offset is read first: what is added meanwhile is sealed too, and replayed without harm.
         if holding.replayed:
             holding.shard.seal(holding.next_offset)
 

@@ -1,0 +1,200 @@
+"""Joins everything into the Faust app of one worker; nothing else in the house knows all the rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+import redis.asyncio
+from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
+from prometheus_client import REGISTRY
+
+from agents.cataloguing import declare_cataloguing
+from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
+from agents.indexing import IndexingRoom, declare_indexing
+from models.encoder import AsyncEncoder
+from models.space import Space
+from stream_app import topics
+from stream_app.catalogue import PhotoRow
+from stream_app.dead_letters import DeadLetters
+from stream_app.embedded_log import until_kept
+from stream_app.embedding_log import EmbeddingLog
+from stream_app.index.buckets import RedisBuckets
+from stream_app.live_index import LiveIndex
+from stream_app.local_services import faust_settings
+from stream_app.photos import PhotoReader
+from stream_app.roots import PublishedRoots
+from stream_app.search import AlbumRoom, LiveAlbum
+from stream_app.settings import Settings
+from stream_app.tables import RowTable
+from stream_app.uploads import UploadStore
+from stream_app.web.server import application_options, attach_web
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: str) -> faust.App:
+    """The app of one worker in the role `all`; the topics must exist before it starts.
+
+    `log_id` names the broker's cluster: shards that were filled from another one are begun anew.
+    """
+    app = _faust_app(settings)
+    activity = _raw_topic(app, topics.activity_topic(settings))
+    embeddings_topic = _raw_topic(app, topics.embeddings_topic(settings, space.vision_id))
+    embeddings = EmbeddingLog(embeddings_topic, embeddings_topic.get_topic_name(), settings)
+    dead_letters = DeadLetters(_raw_topic(app, topics.dead_letters_topic(settings)))
+    uploads = UploadStore(settings.data_dir / "uploads")
+    reader = PhotoReader(
+        roots=PublishedRoots(settings, always=[uploads.root]),
+        bytes_max=settings.photo_bytes_max,
+        private_addresses_allowed=settings.private_addresses_allowed,
+        timeout_seconds=settings.fetch_timeout_seconds,
+    )
+    photos: RowTable[PhotoRow] = _row_table(app, "photos", PhotoRow, settings)
+    embedded: RowTable[EmbeddedRow] = _row_table(app, "embedded", EmbeddedRow, settings)
+    redis_client = redis.asyncio.from_url(settings.redis_url)
+    buckets = RedisBuckets(redis_client, space_id=space.space_id, dimensions=space.search_dimensions)
+    index = LiveIndex(settings, space, embeddings, buckets)
+
+    declare_cataloguing(app, activity, photos, dead_letters, settings)
+    declare_embedding(app, activity, EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters), settings)
+    declare_indexing(app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters), settings)
+
+    _follow_assignment(app, index, embeddings.name, log_id)
+    _keep_house(app, settings, encoder, index, reader, redis_client)
+    room = AlbumRoom(
+        space=space,
+        encoder=encoder,
+        index=index,
+        rows=photos,
+        reader=reader,
+        uploads=uploads,
+        activity=activity,
+        embeddings=embeddings,
+        kept=_kept(settings, embeddings.name),
+        ready=lambda: _readiness(app, index),
+    )
+    attach_web(app.web.web_app, LiveAlbum(room), settings)
+    app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
+    return app
+
+
+def _faust_app(settings: Settings) -> faust.App:
+    options: dict[str, Any] = {
+        "broker": settings.broker_url,
+        "store": settings.tables_store,
+        "datadir": settings.data_dir / "faust",
+        "topic_partitions": settings.partition_count,
+        "topic_replication_factor": settings.replication_factor,
+        "web_host": settings.web_host,
+        "web_bind": settings.web_host,
+        "web_port": settings.web_port,
+        "web_application_options": application_options(settings),
+        "web_stats_enabled": False,  # mounted at /faust instead, since the album's page is at /
+        "web_tables_enabled": False,
+        "web_router_enabled": False,
+        "worker_redirect_stdouts": False,
+        "broker_commit_interval": 1.0,
+        "autodiscover": False,
+    }
+    app = faust.App(settings.app_id, **(options | faust_settings(settings)))
+    app.web.blueprints = type(app.web.blueprints)()
+    app.monitor = PrometheusMonitor(metrics=_faust_metrics())
+    return app
+
+
+_registered: list[FaustMetrics] = []
+
+
+def _faust_metrics() -> FaustMetrics:
+    """Faust's metrics, registered once a process: Prometheus' registry refuses a name twice."""
+    if not _registered:
+        _registered.append(FaustMetrics.create(REGISTRY, "faust"))
+    return _registered[0]
+
+
+def _raw_topic(app: faust.App, name: str) -> faust.Topic:
+    """A topic of raw bytes: decoding is the agents' work, so that a bad message becomes a dead letter."""
+    return app.topic(name, key_type=bytes, value_type=bytes, internal=False, allow_empty=True)
+
+
+def _row_table(app: faust.App, name: str, row: Any, settings: Settings) -> RowTable[Any]:
+    return RowTable(
+        app,
+        name,
+        partition_count=settings.partition_count,
+        to_bytes=row.to_bytes,
+        from_bytes=row.from_bytes,
+    )
+
+
+def _follow_assignment(app: faust.App, index: LiveIndex, topic: str, log_id: str) -> None:
+    """Open the shards of the partitions that this worker was given, once its tables are recovered."""
+
+    async def expect(_: Any, **__: Any) -> None:
+        index.expect_partitions()
+
+    async def recovered(_: Any, **__: Any) -> None:
+        owned = {each.partition for each in app.consumer.assignment() if each.topic == topic}
+        app.loop.create_task(open_shards(owned))
+
+    async def open_shards(owned: set[int]) -> None:
+        try:
+            await index.keep_only(owned)
+            await index.open(owned, log_id)
+        except Exception as error:  # a worker that cannot open its shards must not look as if it could
+            log.exception("The shards of partitions %s cannot be opened", sorted(owned))
+            await app.crash(error)
+
+    app.on_partitions_revoked.connect(expect, weak=False)
+    app.on_rebalance_complete.connect(recovered, weak=False)
+
+
+def _keep_house(
+    app: faust.App,
+    settings: Settings,
+    encoder: AsyncEncoder,
+    index: LiveIndex,
+    reader: PhotoReader,
+    redis_client: redis.asyncio.Redis,
+) -> None:
+    """Start and stop what has a life of its own, and seal and merge between."""
+
+    async def start_encoder(_: Any) -> None:
+        await encoder.start()
+
+    async def seal_and_merge(_: Any) -> None:
+        await index.seal_and_merge()
+
+    async def close(_: Any, **__: Any) -> None:
+        await index.close()
+        await encoder.close()
+        await reader.close()
+        await redis_client.aclose()
+
+    app.task(start_encoder)
+    app.timer(interval=settings.seal_interval_seconds)(seal_and_merge)
+    app.on_shutdown.connect(close, weak=False)
+
+
+def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None]]:
+    """Waits until an offset outlives the embedded broker; a real broker needs no waiting."""
+
+    async def at_once(partition: int, offset: int) -> None:
+        await asyncio.sleep(0)
+
+    async def until_on_disk(partition: int, offset: int) -> None:
+        await until_kept(settings, topic, partition, offset)
+
+    return until_on_disk if settings.embedded_broker else at_once
+
+
+def _readiness(app: faust.App, index: LiveIndex) -> tuple[bool, str]:
+    if app.rebalancing or not app.consumer.assignment():
+        return False, "partitions are being assigned"
+    if not index.ready:
+        return False, "tables and shards are being recovered"
+    return True, "partitions are assigned and recovered"

@@ -1,0 +1,132 @@
+"""The command `sightline`: one door to everything, thin around the rooms behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stream_app import __version__
+from stream_app.errors import SightlineError
+from stream_app.running import with_running_services
+from stream_app.settings import Settings
+
+
+class _Commands(click.Group):
+    """Shows an expected problem as one line, and only an unexpected one as a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except SightlineError as problem:
+            click.echo(f"sightline: {problem}", err=True)
+            raise SystemExit(2) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sightline")
+def main() -> None:
+    """A live, visual-semantic search engine for photographs.
+
+    Every setting is an environment variable; `sightline settings` lists them all.
+    """
+
+
+@main.command()
+@click.option("--photos", type=click.Path(path_type=Path), help="Publish this folder, and follow its changes.")
+@click.option("--starter", is_flag=True, help="Publish the photographs that installed packages carry.")
+@click.option("--port", type=int, help="Port of the page and the API (default 6066).")
+def up(photos: Path | None, starter: bool, port: int | None) -> None:
+    """Start everything on this machine and keep it running.
+
+    Kafka and Redis are taken from SIGHTLINE_BROKER_URL and SIGHTLINE_REDIS_URL; where one is not set, a private
+    one is started and stopped with this command.
+    """
+    from stream_app.folders import require_photos
+    from stream_app.starter import starter_album
+    from stream_app.supervisor import run_up
+
+    settings = Settings.from_environment(**({"web_port": port} if port is not None else {}))
+    folders = [require_photos(photos)] if photos else []
+    if starter and not photos:
+        folders = [starter_album(settings, say=click.echo)]
+    run_up(settings, folders)
+
+
+@main.command()
+def worker() -> None:
+    """Run one worker against the Kafka and Redis of the settings."""
+    from stream_app.worker import run_worker
+
+    run_worker(Settings.from_environment())
+
+
+@main.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--watch", is_flag=True, help="Stay and follow the folder: new, changed and vanished files.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def publish(source: Path, watch: bool, quiet: bool) -> None:
+    """Send a folder of photos, or a JSONL file of events, to `photo-activity`; repeating it does no harm."""
+    from stream_app.publishing import publish as publish_source
+
+    settings = with_running_services(Settings.from_environment())
+    report = asyncio.run(publish_source(settings, source, watch=watch, progress=not quiet))
+    click.echo(f"{report}")
+
+
+@main.group("dead-letters")
+def dead_letters() -> None:
+    """What could not be worked on, and why."""
+
+
+@dead_letters.command("list")
+def list_dead_letters() -> None:
+    """Print every dead letter with its reason."""
+    from stream_app.dead_letters import list_dead_letters as read
+
+    settings = with_running_services(Settings.from_environment())
+    letters = asyncio.run(read(settings))
+    for letter in letters:
+        click.echo(letter)
+    click.echo(f"{len(letters)} dead letters", err=True)
+
+
+@dead_letters.command("replay")
+def replay_dead_letters() -> None:
+    """Send every dead letter to its source topic once more, in the order in which they came."""
+    from stream_app.dead_letters import replay_dead_letters as replay
+
+    settings = with_running_services(Settings.from_environment())
+    click.echo(f"{asyncio.run(replay(settings))} dead letters replayed")
+
+
+@main.group()
+def bundle() -> None:
+    """Model bundles: the vision model, the words, and the map between them."""
+
+
+@bundle.command("build")
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+def build(folder: Path | None) -> None:
+    """Build the default bundle in FOLDER, or where the worker looks for it."""
+    from models.bundle import build_bundle, ensure_bundle
+
+    settings = Settings.from_environment()
+    built = build_bundle(folder, progress=click.echo) if folder else ensure_bundle(settings.data_dir / "bundles")
+    click.echo(f"The bundle is in {built}")
+
+
+@main.command("settings")
+def show_settings() -> None:
+    """List every setting, its value now, and what it is for."""
+    from dataclasses import fields
+
+    settings = Settings.from_environment()
+    for each in fields(settings):
+        click.echo(f"SIGHTLINE_{each.name.upper()}={getattr(settings, each.name)}\n    {each.metadata['help']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""The album: every answer that the web gives, from table, shards, Redis and encoder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+import numpy as np
+
+from models.encoder import AsyncEncoder, Encoding
+from models.space import Space
+from stream_app.activity import Metadata, PhotoDeleted, PhotoUploaded, event_to_json
+from stream_app.album import Classification, Photo, PhotoHit, SearchReply
+from stream_app.catalogue import PhotoRow
+from stream_app.embedding_log import EmbeddingLog
+from stream_app.errors import PhotoNotFound, PhotoRejected
+from stream_app.index.ranking import Hit
+from stream_app.live_index import LiveIndex
+from stream_app.metrics import PHOTOS_FINDABLE, SEARCH_SECONDS
+from stream_app.photos import PhotoReader
+from stream_app.records import PhotoRemoved, photo_key
+from stream_app.tables import RowTable
+from stream_app.uploads import UploadStore
+from stream_app.versions import KIND_DELETED, Version
+
+#: How long the list of all photos, newest first, may be out of date.
+LISTING_SECONDS = 1.0
+WORDS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class AlbumRoom:
+    """What the album works with, handed in by the app; `kept` waits until the embedded log holds an offset."""
+
+    space: Space
+    encoder: AsyncEncoder
+    index: LiveIndex
+    rows: RowTable[PhotoRow]
+    reader: PhotoReader
+    uploads: UploadStore
+    activity: faust.Topic
+    embeddings: EmbeddingLog
+    kept: Callable[[int, int], Awaitable[None]]
+    ready: Callable[[], tuple[bool, str]]
+
+
+class LiveAlbum:
+    """Answers for the photos of the stream; see `stream_app.album.Album` for what each method promises."""
+
+    def __init__(self, room: AlbumRoom) -> None:
+        self._room = room
+        #: Deletions that were answered but that the table has not met yet.
+        self._gone: dict[int, Version] = {}
+        self._listing: tuple[float, list[tuple[int, int]]] = (0.0, [])
+
+    async def photo(self, photo_id: int) -> Photo:
+        """The photo, with its labels and its nearest words once it is findable."""
+        row = self._known_row(photo_id)
+        words: list[tuple[str, float]] = []
+        vector = await self._room.index.vector(photo_id) if row.findable else None
+        if vector is not None:
+            joint_embedding = self._room.space.joint_half(vector)
+            words = await asyncio.to_thread(self._room.space.nearest_words, joint_embedding, WORDS_SHOWN)
+        return self._as_photo(row, words)
+
+    async def photos(self, offset: int, k: int) -> list[Photo]:
+        """`k` photos from `offset` on, newest first."""
+        written, listing = self._listing
+        if time.monotonic() - written > LISTING_SECONDS:
+            listing = await asyncio.to_thread(self._list_photos)
+            self._listing = (time.monotonic(), listing)
+        rows = (self._row(photo_id) for _, photo_id in listing[offset : offset + k])
+        return [self._as_photo(row, []) for row in rows if row is not None]
+
+    async def related(self, photo_id: int, k: int) -> SearchReply:
+        """The photos most like this one in what they show and how they look."""
+        self._known_row(photo_id)
+        vector = await self._room.index.vector(photo_id)
+        if vector is None:
+            raise PhotoNotFound(
+                f"Photo {photo_id} is not embedded yet", remedy="Ask again in a moment, or look at the dead letters."
+            )
+        return await self._search(vector, k, allow=lambda each: each != photo_id and self._may_show(each))
+
+    async def search_words(self, text: str, k: int) -> SearchReply:
+        """The photos whose joint embedding is nearest to the words; scores are cosines in the joint space."""
+        space = self._room.space
+        query = await asyncio.to_thread(space.embed_words, text)
+        vector = space.word_query(query.vector)
+        return await self._search(vector, k, score=space.word_score, unknown_words=tuple(query.unknown))
+
+    async def search_image(self, image: bytes, k: int) -> SearchReply:
+        """The photos most like one that need not be in the album."""
+        encoding = await self._encode(image)
+        joint = await asyncio.to_thread(self._joint_embedding, encoding)
+        vector = self._room.space.search_vectors(encoding.image_embedding[None], joint)[0]
+        return await self._search(vector, k)
+
+    async def classify(self, image: bytes, k: int) -> Classification:
+        """Fixed labels and open words for a photo."""
+        encoding = await self._encode(image)
+        joint = await asyncio.to_thread(self._joint_embedding, encoding)
+        words = await asyncio.to_thread(self._room.space.nearest_words, joint[0], k)
+        return Classification(self._room.space.labels(encoding.label_indices, encoding.label_scores, k), words)
+
+    async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
+        """Store the photo and tell the stream; the stream does the rest."""
+        stored = await asyncio.to_thread(self._room.uploads.put, image, file_name)
+        event = PhotoUploaded(stored.photo_id, _now_ms(), stored.url, stored.sha256, Metadata(**metadata))
+        await self._publish(event)
+        return stored.photo_id
+
+    async def delete(self, photo_id: int) -> None:
+        """Publish the deletion, and make the photo unfindable ahead of it: a backlog must not keep it alive."""
+        row = self._known_row(photo_id)
+        # A clock behind the uploader's must not make the deletion the older of the two.
+        time_ms = max(_now_ms(), row.upload_version.time_ms)
+        sent = await self._publish(PhotoDeleted(photo_id, time_ms))
+        version = Version(time_ms, KIND_DELETED, sent.partition, sent.offset)
+        self._gone[photo_id] = version
+        [offset] = await self._room.embeddings.append(sent.partition, [PhotoRemoved(photo_id, version)])
+        await self._room.index.remove(sent.partition, photo_id, version)
+        await asyncio.to_thread(self._room.uploads.forget, row.url)
+        await self._room.kept(sent.partition, offset)
+
+    async def image(self, photo_id: int) -> tuple[bytes, str]:
+        """The original bytes; their type is for the web to tell from the bytes themselves."""
+        return await self._room.reader.read(self._known_row(photo_id).url), "application/octet-stream"
+
+    async def stats(self) -> dict[str, Any]:
+        """Numbers of this worker."""
+        photos = self._room.index.photo_count()
+        PHOTOS_FINDABLE.set(photos)
+        return {
+            "photos": photos,
+            "ready": self._room.ready()[0],
+            "space_id": self._room.space.space_id,
+            "vision_id": self._room.space.vision_id,
+            "partitions": self._room.index.describe(),
+        }
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether every partition is assigned and recovered, and if not, what is missing."""
+        return self._room.ready()
+
+    async def _search(
+        self,
+        vector: np.ndarray,
+        k: int,
+        *,
+        allow: Callable[[int], bool] | None = None,
+        score: Callable[[float], float] = float,
+        unknown_words: tuple[str, ...] = (),
+    ) -> SearchReply:
+        with SEARCH_SECONDS.time():
+            hits, sources = await self._room.index.search(vector, k, allow or self._may_show)
+        shown = [self._as_hit(hit, score) for hit in hits]
+        complete = all(each != "unavailable" for each in sources.values())
+        return SearchReply([hit for hit in shown if hit], complete, sources, unknown_words)
+
+    def _row(self, photo_id: int) -> PhotoRow | None:
+        """The row of a photo that may be shown; None when it is unknown or deleted."""
+        row = self._room.rows.get(photo_id)
+        gone = self._gone.get(photo_id)
+        if row is not None and gone is not None:
+            if max(row.upload_version, row.deletion_version) < gone:
+                return None
+            # The table has met the deletion, or something newer: the note has done its work.
+            self._gone.pop(photo_id, None)
+        return row if row is not None and row.known else None
+
+    def _known_row(self, photo_id: int) -> PhotoRow:
+        row = self._row(photo_id)
+        if row is None:
+            raise PhotoNotFound(
+                f"There is no photo {photo_id}",
+                expected="the photo_id of an uploaded photo",
+                received=f"{photo_id}, which is unknown or was deleted",
+                remedy="GET /api/photos lists what there is.",
+            )
+        return row
+
+    def _may_show(self, photo_id: int) -> bool:
+        return self._row(photo_id) is not None
+
+    def _list_photos(self) -> list[tuple[int, int]]:
+        known = ((row.upload_version.time_ms, row.photo_id) for row in self._room.rows.rows() if row.findable)
+        return sorted(known, reverse=True)
+
+    def _as_hit(self, hit: Hit, score: Callable[[float], float]) -> PhotoHit | None:
+        row = self._row(hit.photo_id)
+        if row is None:
+            return None
+        photo = self._as_photo(row, [])
+        return PhotoHit(
+            photo_id=photo.photo_id,
+            score=float(score(hit.score)),
+            url=photo.url,
+            title=photo.title,
+            tags=photo.tags,
+            width_px=photo.width_px,
+            height_px=photo.height_px,
+            labels=tuple(name for name, _ in photo.labels),
+        )
+
+    def _as_photo(self, row: PhotoRow, words: list[tuple[str, float]]) -> Photo:
+        title, user_id = row.value("title"), row.value("user_id")
+        return Photo(
+            photo_id=row.photo_id,
+            url=row.url,
+            title=None if title is None else str(title),
+            tags=tuple(row.value("tags") or ()),
+            user_id=None if user_id is None else str(user_id),
+            width_px=row.width_px,
+            height_px=row.height_px,
+            labels=self._room.space.labels(row.label_indices, row.label_scores, len(row.label_indices)),
+            words=words,
+            state="findable" if row.findable else "queued",
+            time_ms=row.upload_version.time_ms,
+        )
+
+    async def _encode(self, image: bytes) -> Encoding:
+        [encoding] = await self._room.encoder.encode_images([image])
+        if isinstance(encoding, PhotoRejected):
+            raise encoding
+        return encoding
+
+    def _joint_embedding(self, encoding: Encoding) -> np.ndarray:
+        return self._room.space.project(
+            encoding.image_embedding[None], encoding.label_indices[None], encoding.label_scores[None]
+        )
+
+    async def _publish(self, event: PhotoUploaded | PhotoDeleted) -> Any:
+        future = await self._room.activity.send(key=photo_key(event.photo_id), value=event_to_json(event))
+        return await future
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

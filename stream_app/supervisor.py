@@ -1,0 +1,161 @@
+"""`sightline up`: the services that are missing, one worker, and a published folder, for as long as it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from models.bundle import read_manifest
+from stream_app import watchdog
+from stream_app.embedded_log import LogKeeper, restore
+from stream_app.errors import ServiceUnavailable
+from stream_app.local_services import LocalServices, check_port_free
+from stream_app.publishing import publish
+from stream_app.running import noted
+from stream_app.settings import Settings
+from stream_app.topics import create_topics, topic_specs
+from stream_app.worker import bundle_dir
+
+#: A worker that dies so often within a minute will not get better by itself.
+RESTARTS_PER_MINUTE_MAX = 5
+STOP_SECONDS_MAX = 20.0
+
+console = Console(stderr=True, highlight=False)
+
+
+def run_up(settings: Settings, folders: Sequence[Path]) -> None:
+    """Run until interrupted; raises a SightlineError when something cannot start."""
+    check_port_free(settings.web_host, settings.web_port)
+    with console.status("Preparing the model bundle (once)…"):
+        folder = bundle_dir(settings)
+    services = LocalServices(settings)
+    with services as complete, noted(complete):
+        asyncio.run(_Supervisor(complete, services, folder, folders).run())
+
+
+class _Supervisor:
+    """Holds the tasks of one run together: whichever fails first ends it."""
+
+    def __init__(
+        self, settings: Settings, services: LocalServices, bundle: Path, folders: Sequence[Path]
+    ) -> None:
+        self._settings = settings
+        self._services = services
+        self._specs = topic_specs(settings, read_manifest(bundle).vision_id)
+        self._folders = folders
+        self._stop = asyncio.Event()
+        self._worker: asyncio.subprocess.Process | None = None
+
+    async def run(self) -> None:
+        """Start everything, wait for a signal, and stop in the order that loses nothing."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        await create_topics(self._settings, self._specs)
+        keeper = None
+        if self._settings.embedded_broker:
+            await restore(self._settings, self._specs)
+            keeper = LogKeeper(self._settings, self._specs)
+        tasks = [self._keep_worker(), self._check_services(), self._publish_folders(), self._report()]
+        running = [asyncio.create_task(each) for each in tasks]
+        if keeper:
+            await keeper.start()
+        try:
+            await self._until_stopped(running)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await self._stop_worker()
+            if keeper:
+                await keeper.stop()
+
+    async def _until_stopped(self, running: Sequence[asyncio.Task[None]]) -> None:
+        """Return on a signal; raise what made a task fail."""
+        stopped = asyncio.create_task(self._stop.wait())
+        pending: set[asyncio.Task[Any]] = {stopped, *running}
+        while not stopped.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+
+    async def _keep_worker(self) -> None:
+        """Start the worker, and again when it dies: the log and Redis live on, so nothing is lost."""
+        deaths: list[float] = []
+        while True:
+            self._worker = await asyncio.create_subprocess_exec(
+                *[sys.executable, watchdog.__file__, sys.executable, "-m", "stream_app.cli", "worker"],
+                stdin=asyncio.subprocess.PIPE,
+                env=self._environment(),
+                start_new_session=True,
+            )
+            code = await self._worker.wait()
+            deaths = [each for each in deaths if time.monotonic() - each < 60] + [time.monotonic()]
+            if len(deaths) > RESTARTS_PER_MINUTE_MAX or self._stop.is_set():
+                raise ServiceUnavailable(
+                    "The worker does not stay up",
+                    received=f"exit code {code}, {len(deaths)} times within a minute",
+                    remedy="Its last words are above; SIGHTLINE_LOG_LEVEL=INFO makes it say more.",
+                )
+            console.print(f"The worker ended with code {code}; starting it again.")
+            await asyncio.sleep(0.5)
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | self._settings.to_environment()
+
+    async def _stop_worker(self) -> None:
+        if self._worker is None or self._worker.returncode is not None:
+            return
+        self._worker.terminate()
+        try:
+            await asyncio.wait_for(self._worker.wait(), STOP_SECONDS_MAX)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._worker.kill()
+            await self._worker.wait()
+
+    async def _check_services(self) -> None:
+        while True:
+            self._services.check()
+            await asyncio.sleep(1)
+
+    async def _publish_folders(self) -> None:
+        """Publish what was uploaded before, then the folders, and follow them."""
+        uploads = self._settings.data_dir / "uploads"
+        if any(uploads.glob("*/*")):
+            await publish(self._settings, uploads, progress=False)
+        await asyncio.gather(*(publish(self._settings, each, watch=True) for each in self._folders))
+
+    async def _report(self) -> None:
+        """Say where the album is as soon as it can be opened, and how many photos can be found."""
+        begun, findable = time.monotonic(), -1
+        url = f"http://{self._settings.web_host}:{self._settings.web_port}"
+        while True:
+            stats = await asyncio.to_thread(_stats, url)
+            if stats and stats["ready"]:
+                if findable < 0:
+                    console.print(f"Your album is open: [bold]{url}/[/bold]   (Ctrl-C stops everything)")
+                if stats["photos"] != findable:
+                    findable = stats["photos"]
+                    console.print(f"{findable:,} photos findable after {time.monotonic() - begun:.0f} s")
+            await asyncio.sleep(1)
+
+
+def _stats(url: str) -> dict[str, Any] | None:
+    try:
+        with urllib.request.urlopen(f"{url}/api/stats", timeout=5) as reply:
+            return json.load(reply)
+    except (urllib.error.URLError, OSError, ValueError):
+        return None

@@ -1,0 +1,58 @@
+"""One worker process: model bundle, topics, Faust app, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import faust
+
+from models.bundle import ensure_bundle, read_manifest
+from models.encoder_process import ProcessEncoder
+from models.space import Space
+from stream_app.app import create_app
+from stream_app.errors import SettingsError
+from stream_app.local_services import check_port_free
+from stream_app.settings import Settings
+from stream_app.topics import create_topics, log_id, topic_specs
+
+
+def bundle_dir(settings: Settings) -> Path:
+    """The folder of the model bundle, built first if it is the default one and not there yet."""
+    if settings.bundle == "default":
+        return ensure_bundle(settings.data_dir / "bundles")
+    for folder in (Path(settings.bundle).expanduser(), settings.data_dir / "bundles" / settings.bundle):
+        if (folder / "bundle.json").is_file():
+            return folder
+    raise SettingsError(
+        "The model bundle cannot be found",
+        expected="SIGHTLINE_BUNDLE as a folder with a bundle.json, or the name of one below data_dir/bundles",
+        received=repr(settings.bundle),
+        remedy="`sightline bundle build` makes the default one.",
+    )
+
+
+def run_worker(settings: Settings) -> None:
+    """Run one worker until it is told to stop; returns through SystemExit with its exit code."""
+    _require_services(settings)
+    check_port_free(settings.web_host, settings.web_port)
+    folder = bundle_dir(settings)
+    asyncio.run(create_topics(settings, topic_specs(settings, read_manifest(folder).vision_id)))
+    cluster = asyncio.run(log_id(settings))
+    app = create_app(settings, Space.load(folder), ProcessEncoder(folder, pixels_max=settings.photo_pixels_max), cluster)
+    level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")
+    worker = faust.Worker(app, loglevel=level, stdout=sys.stderr, quiet=True, redirect_stdouts=False)
+    raise worker.execute_from_commandline()
+
+
+def _require_services(settings: Settings) -> None:
+    for name in ("broker_url", "redis_url"):
+        if not getattr(settings, name):
+            raise SettingsError(
+                f"SIGHTLINE_{name.upper()} is not set",
+                expected="the address of a running service",
+                received="nothing",
+                remedy="Set it, or use `sightline up`, which starts a private one.",
+            )
