@@ -1,0 +1,43 @@
+"""Which photo a file is, told from its first bytes; names and declared types are never believed."""
+
+from __future__ import annotations
+
+from stream_app.errors import PhotoRejected
+
+SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
+
+
+def photo_type(data: bytes) -> str | None:
+    """The content type of one of the seven kinds of photo, or None for anything else."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+        return "image/heic"
+    return next((kind for signature, kind in SIGNATURES if data.startswith(signature)), None)
+
+
+def require_photo(data: bytes, name: str = "the body") -> str:
+    """The content type of a photo; raises PhotoRejected when the bytes are none."""
+    kind = photo_type(data)
+    if kind is None:
+        raise PhotoRejected(
+            f"{name} is no photo",
+            expected=f"a {NAMES} file",
+            received=_described(data),
+            remedy="Send the photo file itself, unchanged.",
+        )
+    return kind
+
+
+def _described(data: bytes) -> str:
+    return f"{len(data)} bytes that begin with {data[:12]!r}" if data else "nothing"

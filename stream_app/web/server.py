@@ -1,0 +1,44 @@
+"""Joins views, doors and page into the worker's own aiohttp application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from stream_app.album import Album
+from stream_app.settings import Settings
+from stream_app.web.album_changes import ChangeViews
+from stream_app.web.images import ImageViews
+from stream_app.web.page import PageViews
+from stream_app.web.probes import ProbeViews
+from stream_app.web.problems import answer_with_problems
+from stream_app.web.security import guard, set_security_headers
+from stream_app.web.thumbnails import Thumbnails
+from stream_app.web.views import QuestionViews
+
+
+def application_options(settings: Settings) -> dict[str, Any]:
+    """What aiohttp's Application is made with: the doors, outermost first, and the body limit."""
+    return {
+        "middlewares": [set_security_headers, answer_with_problems, guard(settings)],
+        "client_max_size": settings.upload_bytes_max,
+    }
+
+
+def attach_web(web_app: web.Application, album: Album, settings: Settings) -> None:
+    """Registers every route of Sightline; the application must be made with `application_options`."""
+    thumbnails = Thumbnails(settings.data_dir / "thumbnails", pixels_max=settings.photo_pixels_max)
+    for views in (
+        QuestionViews(album, settings.upload_bytes_max),
+        ChangeViews(album, thumbnails, settings.upload_bytes_max),
+        ImageViews(album, thumbnails),
+        ProbeViews(album),
+        PageViews(),
+    ):
+        web_app.add_routes(views.routes())
+
+    async def close_thumbnails(_: web.Application) -> None:
+        thumbnails.close()
+
+    web_app.on_cleanup.append(close_thumbnails)

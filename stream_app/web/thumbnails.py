@@ -1,0 +1,140 @@
+"""Small WebP copies of photos: made once off the event loop, kept on disk by photo, version and side."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from stream_app.errors import PhotoRejected
+
+SIDES_PX = (160, 320, 640, 1280)
+QUALITY_PERCENT = 80
+THREADS = 2
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF")
+
+Made = TypeVar("Made")
+Given = TypeVarTuple("Given")
+Source = Callable[[], Awaitable[bytes]]
+
+
+class Thumbnails:
+    """The thumbnails below one folder; many requests for the same one make it once."""
+
+    def __init__(self, directory: Path, *, pixels_max: int) -> None:
+        self._directory = directory
+        self._pixels_max = pixels_max
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="thumbnail")
+        self._under_way: dict[Path, asyncio.Task[bytes]] = {}
+
+    async def get(self, photo_id: int, time_ms: int, side_px: int, original: Source) -> bytes:
+        """WebP bytes, longer side at most `side_px`; raises PhotoRejected and what `original` raises."""
+        path = self._folder(photo_id) / f"{photo_id}-{time_ms}-{side_px}.webp"
+        stored = await self._in_thread(_read, path)
+        if stored is not None:
+            return stored
+        task = self._under_way.get(path)
+        if task is None:
+            task = asyncio.create_task(self._make(path, side_px, original))
+            self._under_way[path] = task
+            task.add_done_callback(lambda done: self._finished(path, done))
+        # Shielded: the one who asked first may hang up while others wait for the same thumbnail.
+        return await asyncio.shield(task)
+
+    async def forget(self, photo_id: int) -> None:
+        """Removes what is kept of a deleted photo."""
+        await self._in_thread(_remove_all, self._folder(photo_id), f"{photo_id}-*.webp")
+
+    def close(self) -> None:
+        """Ends the threads; a thumbnail under way is finished and dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _make(self, path: Path, side_px: int, original: Source) -> bytes:
+        data = await original()
+        small = await self._in_thread(make_thumbnail, data, side_px, self._pixels_max)
+        await self._in_thread(_write, path, small)
+        return small
+
+    def _finished(self, path: Path, task: asyncio.Task[bytes]) -> None:
+        self._under_way.pop(path, None)
+        # Looked at, so that asyncio does not report an error that nobody waited for any more.
+        if not task.cancelled():
+            task.exception()
+
+    def _folder(self, photo_id: int) -> Path:
+        return self._directory / f"{photo_id % 256:02x}"
+
+    async def _in_thread(self, deed: Callable[[*Given], Made], *given: *Given) -> Made:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, deed, *given)
+
+
+def make_thumbnail(data: bytes, side_px: int, pixels_max: int) -> bytes:
+    """A WebP copy whose longer side is at most `side_px`, upright; raises PhotoRejected."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
+            _check_size(photo, pixels_max)
+            # JPEG decodes at a half, a quarter or an eighth by itself: most of the work is never done.
+            photo.draft(None, (side_px, side_px))
+            upright = ImageOps.exif_transpose(photo)
+            small = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+            small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS, reducing_gap=2.0)
+            out = io.BytesIO()
+            small.save(out, "WEBP", quality=QUALITY_PERCENT)
+            return out.getvalue()
+    except PhotoRejected:
+        raise
+    except Exception as error:
+        # Pillow's decoders raise nearly every built-in error on damaged bytes; each means the same here.
+        raise _undecodable(error) from error
+
+
+def _check_size(photo: Image.Image, pixels_max: int) -> None:
+    if photo.width * photo.height > pixels_max:
+        raise PhotoRejected(
+            "the photo is too large to decode",
+            expected=f"at most {pixels_max} pixels",
+            received=f"{photo.width} x {photo.height}",
+            remedy="Publish a smaller copy, or raise SIGHTLINE_PHOTO_PIXELS_MAX.",
+        )
+
+
+def _undecodable(error: Exception) -> PhotoRejected:
+    unknown = isinstance(error, UnidentifiedImageError)
+    return PhotoRejected(
+        "the photo cannot be decoded",
+        expected="a whole photo file",
+        received="bytes of no known photo type" if unknown else f"a damaged one ({type(error).__name__})",
+        remedy="Publish the photo again from a good copy.",
+    )
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    # Atomic, so that a reader never meets half a file; a full disk costs speed only, never the answer.
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except OSError:
+        return
+
+
+def _remove_all(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        path.unlink(missing_ok=True)

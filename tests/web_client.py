@@ -1,0 +1,25 @@
+"""A real HTTP server over an album in memory, on a free port of this machine, for the tests of the web."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from memory_album import MemoryAlbum
+
+from stream_app.settings import Settings
+from stream_app.web import application_options, attach_web
+
+
+@asynccontextmanager
+async def serving(album: MemoryAlbum, data_dir: Path, **settings: Any) -> AsyncIterator[TestClient]:
+    """A client of a running server; `settings` are those of the worker."""
+    chosen = Settings.from_environment({}, data_dir=data_dir, **settings)
+    web_app = web.Application(**application_options(chosen))
+    attach_web(web_app, album, chosen)
+    async with TestClient(TestServer(web_app)) as client:
+        yield client
