@@ -1,0 +1,119 @@
+"""Word vectors: a vocabulary in order of frequency, memory-mapped, with the folding that a typed query needs.
+
+numpy only: a web worker loads this.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from stream_app.errors import BundleError
+
+NEARBY_RANK_MAX = 80_000  # words rarer than this are no answer that a person would recognise
+SUGGEST_RANK_MAX = 30_000
+SENSIBLE_WORD = re.compile(r"[a-z]{2,}(-[a-z]+)?")
+# Too common to say anything about a photo; a phrase is read without them ("bird on a beach").
+STOP_WORDS = frozenset("a an and at by for from in into is it its of on or over the their this to under with".split())
+
+
+class Vocabulary:
+    """Words and their vectors, float32 [n, d], the most frequent first."""
+
+    def __init__(self, words: Sequence[str], vectors: np.ndarray) -> None:
+        if len(words) != len(vectors):
+            raise BundleError("Words and vectors differ in number", expected=str(len(words)), received=str(len(vectors)))
+        self.words, self.vectors = words, vectors
+
+    @classmethod
+    def load(cls, directory: Path) -> Vocabulary:
+        """The vocabulary of a bundle: `words.txt`, one a line, beside `word_vectors.npy`, memory-mapped."""
+        words = (directory / "words.txt").read_text(encoding="utf-8").split("\n")
+        return cls(words, np.load(directory / "word_vectors.npy", mmap_mode="r"))
+
+    @cached_property
+    def rank_of(self) -> dict[str, int]:
+        """Each word's row."""
+        return {word: rank for rank, word in enumerate(self.words)}
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a word vector."""
+        return int(self.vectors.shape[1])
+
+    def fold(self, word: str) -> str | None:
+        """The form of a typed word that the vocabulary has (small letters, without an ending), or None."""
+        return next((form for form in _forms(word) if form in self.rank_of), None)
+
+    def vector(self, word: str) -> np.ndarray:
+        """The unit vector, float32 [d], of a word that `fold` gave."""
+        vector = np.asarray(self.vectors[self.rank_of[word]], dtype=np.float32)
+        return vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+    def phrase(self, text: str) -> tuple[np.ndarray | None, list[str], list[str]]:
+        """A phrase as (unit vector [d] or None, the words it knows, the words it does not)."""
+        known, unknown = self._split(text)
+        if not known:
+            return None, known, unknown
+        total = np.sum([self.vector(word) for word in known], axis=0)
+        norm = float(np.linalg.norm(total))
+        return (total / norm if norm > 1e-6 else None), known, unknown
+
+    def _split(self, text: str) -> tuple[list[str], list[str]]:
+        """Known and unknown words; a hyphenated word stays whole where it is known, and so does a joined pair."""
+        whole = text.strip().replace(" ", "-")
+        if " " in text.strip() and whole.lower() in self.rank_of:
+            return [whole.lower()], []
+        known: list[str] = []
+        unknown: list[str] = []
+        for typed in _meaningful(text.split()):
+            parts = [typed] if self.fold(typed) else [part for part in typed.split("-") if part]
+            for part in parts:
+                form = self.fold(part)
+                known.append(form) if form else unknown.append(part)
+        return known, unknown
+
+    def suggestions(self, word: str, count: int = 3) -> list[str]:
+        """Frequent words that are spelt nearly so."""
+        frequent = [each for each in self.words[:SUGGEST_RANK_MAX] if abs(len(each) - len(word)) <= 2]
+        return difflib.get_close_matches(word.lower(), frequent, n=count, cutoff=0.75)
+
+    @cached_property
+    def _nearby(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and unit vectors of the words that `nearest` may answer with."""
+        rows = np.array([r for r, w in enumerate(self.words[:NEARBY_RANK_MAX]) if self._is_sensible(w)], dtype=np.intp)
+        vectors = np.asarray(self.vectors[rows], dtype=np.float32)
+        return rows, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+    def _is_sensible(self, word: str) -> bool:
+        return SENSIBLE_WORD.fullmatch(word) is not None and word not in STOP_WORDS
+
+    def nearest(self, vector: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """The k words, best first, with their cosine to a unit vector [d]."""
+        rows, vectors = self._nearby
+        scores = vectors @ np.asarray(vector, dtype=np.float32)
+        k = max(0, min(k, len(rows)))
+        best = np.argpartition(-scores, k - 1)[:k] if 0 < k < len(rows) else np.arange(k)
+        best = best[np.argsort(-scores[best], kind="stable")]
+        return [(self.words[rows[i]], float(scores[i])) for i in best]
+
+
+def _meaningful(typed: list[str]) -> list[str]:
+    """The words without the small ones, unless there is nothing else."""
+    stripped = [bare for word in typed if (bare := re.sub(r"^[^\w]+|[^\w]+$", "", word))]
+    return [word for word in stripped if word.lower() not in STOP_WORDS] or stripped
+
+
+def _forms(word: str) -> list[str]:
+    """A word as typed, in small letters, and then without a possessive or plural ending."""
+    low = word.lower().replace("’", "'")
+    forms = [low, low.replace("-", ""), low.removesuffix("'s")]
+    for ending, singular in (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", "")):
+        if low.endswith(ending) and len(low) > len(ending) + 2:
+            forms.append(low.removesuffix(ending) + singular)
+    return forms
