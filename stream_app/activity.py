@@ -41,7 +41,10 @@ class Metadata:
 
 @dataclass(frozen=True)
 class PhotoUploaded:
-    """A photo is there, or its bytes are others now; `sha256` is lower-case hex. `time_ms` is since 1970, in UTC."""
+    """A photo is there, or its bytes are others now; `sha256` is lower-case hex.
+
+    `time_ms` is in UTC since 1970; None leaves it to the broker's clock, as in the other events.
+    """
 
     photo_id: int
     time_ms: int | None

@@ -59,7 +59,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
 
 @asynccontextmanager
 async def producer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
-    """A started producer, flushed and stopped at the end; raises ServiceUnavailable when Kafka does not answer."""
+    """A started producer, flushed and stopped at the end; raises ServiceUnavailable without an answer."""
     client = AIOKafkaProducer(**producer_options(settings) | options)
     async with _running(client, settings):
         yield client
@@ -67,7 +67,7 @@ async def producer(settings: Settings, **options: Any) -> AsyncIterator[AIOKafka
 
 @asynccontextmanager
 async def consumer(settings: Settings, *topics: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started consumer of `topics`, or of what is assigned later; raises ServiceUnavailable like `producer`."""
+    """A started consumer of `topics`, or of what is assigned later; raises as `producer` does."""
     client = AIOKafkaConsumer(*topics, **consumer_options(settings) | options)
     async with _running(client, settings):
         yield client
