@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from stream_app.errors import ServiceUnavailable
-from stream_app.index import files, manifest, tombstones
-from stream_app.index.manifest import LogPosition, Manifest, SegmentRecord, TombstoneRecord
+from stream_app.index import files, manifest
+from stream_app.index import tombstones as tombstone_files
+from stream_app.index.manifest import Manifest, SegmentRecord, TombstoneRecord
 from stream_app.index.segment import Segment, open_segment, record_of
 from stream_app.versions import Version
 
@@ -27,12 +28,12 @@ class ShardFolder:
     A folder of another space or another log is emptied: its vectors mean something else.
     """
 
-    def __init__(self, directory: Path, *, space_id: str, dimensions: int, source: LogPosition | None) -> None:
+    def __init__(self, directory: Path, *, space_id: str, dimensions: int, log_id: str | None) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(directory / LOCK)
         try:
-            self.manifest = self._settled_manifest(space_id, dimensions, source)
+            self.manifest = self._settled_manifest(space_id, dimensions, log_id)
             self._sweep()
         except BaseException:
             self._lock.close()
@@ -50,11 +51,11 @@ class ShardFolder:
 
     def tombstones(self) -> dict[int, Version]:
         """The deletions remembered at the last seal; raises SegmentCorrupt."""
-        return tombstones.read(self.directory, self.manifest.tombstones)
+        return tombstone_files.read(self.directory, self.manifest.tombstones)
 
     def write_tombstones(self, known: Mapping[int, Version]) -> TombstoneRecord | None:
         """Write all tombstones anew, for the next commit to name."""
-        return tombstones.write(self.directory, self._name("tombstones") + ".npy", known)
+        return tombstone_files.write(self.directory, self._name("tombstones") + ".npy", known)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -73,17 +74,26 @@ class ShardFolder:
         files.publish(staging, self.directory / record.name)
         return record
 
-    def commit(self, wished: Manifest) -> None:
-        """Replace the manifest in one step, then remove what it no longer names."""
-        outdated = self.manifest.names() - wished.names()
-        self.manifest = manifest.write(replace(wished, generation=self._newest(wished)), self.directory)
-        for name in outdated:
-            # Searches that still read these files hold them open or mapped: removing a name does not hurt them.
+    def commit(
+        self,
+        added: SegmentRecord | None,
+        removed: Iterable[str],
+        tombstones: TombstoneRecord | None,
+        next_offset: int,
+    ) -> None:
+        """Replace the manifest in one step, then remove the files that it no longer names."""
+        known, gone = self.manifest, set(removed)
+        kept = [each for each in known.segments if each.name not in gone]
+        segments = tuple([*kept, added] if added else kept)
+        wished = replace(known, segments=segments, tombstones=tombstones, next_offset=next_offset)
+        self.manifest = manifest.write(replace(wished, generation=_newest(wished)), self.directory)
+        for name in known.names() - wished.names():
+            # Searches that still read these files hold them mapped: removing the name does not hurt them.
             files.remove(self.directory / name)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Says in one line, as ServiceUnavailable, why nothing can be written: closed, or the disk's complaint."""
+        """Say as ServiceUnavailable, in one line, why nothing can be written."""
         if self._closed:
             raise ServiceUnavailable(f"the shard in {self.directory} is closed", remedy="Open it again.")
         try:
@@ -100,23 +110,18 @@ class ShardFolder:
         self._closed = True
         self._lock.close()
 
-    @staticmethod
-    def _newest(wished: Manifest) -> int:
-        return max([wished.generation, *(int(Path(name).stem.rsplit("-", 1)[1]) for name in wished.names())])
-
     def _name(self, kind: str) -> str:
         # One counter for all threads: `next` is atomic, and names that a crash left behind were swept.
         return f"{kind}-{next(self._number):08d}"
 
-    def _settled_manifest(self, space_id: str, dimensions: int, source: LogPosition | None) -> Manifest:
+    def _settled_manifest(self, space_id: str, dimensions: int, log_id: str | None) -> Manifest:
         known = manifest.read(self.directory)
-        log_id = source.log_id if source else None
         if known is not None:
-            if (known.space_id, known.dimensions) == (space_id, dimensions) and log_id in (None, known.log_id):
+            same_space = (known.space_id, known.dimensions) == (space_id, dimensions)
+            if same_space and log_id in (None, known.log_id):
                 return known
             files.remove(self.directory / manifest.NAME)
-        next_offset = source.next_offset if source else 0
-        return manifest.write(Manifest(space_id, dimensions, log_id or "", next_offset), self.directory)
+        return manifest.write(Manifest(space_id, dimensions, log_id or ""), self.directory)
 
     def _sweep(self) -> None:
         kept = self.manifest.names()
@@ -126,12 +131,17 @@ class ShardFolder:
                     files.remove(path)
 
 
+def _newest(wished: Manifest) -> int:
+    return max([wished.generation, *(int(Path(name).stem.rsplit("-", 1)[1]) for name in wished.names())])
+
+
 def bury_outdated(segments: Sequence[Segment], known: Mapping[int, Version]) -> None:
-    """Mark dead, as if it had always been so, each row that a newer row or tombstone of its photo outdates."""
+    """Mark dead, as if it had always been, each row that a newer row or tombstone outdates."""
     if not segments:
         return
     photo_ids, versions, origins, rows = _entries(segments, known)
-    words = np.pad(versions, ((0, 0), (0, 3))).view(">u8").astype(np.uint64)  # [n, 3], ordered as the versions are
+    # Three big-endian words, uint64 [n, 3], are ordered as the packed versions are.
+    words = np.pad(versions, ((0, 0), (0, 3))).view(">u8").astype(np.uint64)
     order = np.lexsort((origins, words[:, 2], words[:, 1], words[:, 0], photo_ids))
     outdated = order[:-1][photo_ids[order[1:]] == photo_ids[order[:-1]]]
     for origin, segment in enumerate(segments):
@@ -141,9 +151,11 @@ def bury_outdated(segments: Sequence[Segment], known: Mapping[int, Version]) -> 
 def _entries(
     segments: Sequence[Segment], known: Mapping[int, Version]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    # Only photos that occur more than once are looked at further: sorting a million versions would take seconds.
+    # Only photos that occur more than once are looked at: sorting a million versions takes seconds.
     buried = np.fromiter(known, dtype=np.int64, count=len(known))
-    everything, counts = np.unique(np.concatenate([buried, *(each.photo_ids for each in segments)]), return_counts=True)
+    everything, counts = np.unique(
+        np.concatenate([buried, *(each.photo_ids for each in segments)]), return_counts=True
+    )
     repeated = everything[counts > 1]
     found = [np.flatnonzero(np.isin(each.photo_ids, repeated)) for each in segments]
     packed = np.frombuffer(b"".join(each.pack() for each in known.values()), np.uint8).reshape(-1, 21)

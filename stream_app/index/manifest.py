@@ -1,4 +1,4 @@
-"""The manifest: the one small file that says which segments live, and how much of the source log they hold."""
+"""The manifest: the one small file that says which segments live, and how much of the log they hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stream_app.errors import SegmentCorrupt
 from stream_app.index import files
@@ -16,13 +16,6 @@ from stream_app.index.files import Fingerprint
 
 NAME = "manifest.json"
 FORMAT = 1
-
-
-class LogPosition(NamedTuple):
-    """A place in the log that a shard is filled from; `log_id` names the broker's cluster, topic and partition."""
-
-    log_id: str
-    next_offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,11 @@ class TombstoneRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a shard's folder holds; everything before `next_offset` of the log is in it."""
+    """What a shard's folder holds; everything before `next_offset` of the log `log_id` is in it.
+
+    `log_id` names the broker's cluster, topic and partition; `written_at_ms` is wall time; the folder's files
+    are numbered, and `generation` is the highest number given so far.
+    """
 
     space_id: str
     dimensions: int
@@ -90,7 +87,9 @@ def read(directory: Path) -> Manifest | None:
 
 def _from_json(body: dict[str, Any]) -> Manifest:
     segments = tuple(
-        SegmentRecord(each["name"], each["rows"], {name: Fingerprint(*seal) for name, seal in each["files"].items()})
+        SegmentRecord(
+            each["name"], each["rows"], {name: Fingerprint(*seal) for name, seal in each["files"].items()}
+        )
         for each in body.pop("segments")
     )
     tombstones = body.pop("tombstones")

@@ -26,7 +26,7 @@ NICENESS = 10
 
 @dataclass(frozen=True)
 class Job:
-    """One segment to finish in `target`: its rows come from `sources`, or lie there already when there are none.
+    """One segment to finish in `target`: its rows come from `sources`; without any they lie there already.
 
     Each source is a segment's folder and a .npy file of the rows (int64) to keep.
     """
@@ -67,7 +67,7 @@ class MergeProcesses:
         self._lock = threading.Lock()
 
     def run(self, job: Job) -> None:
-        """Do the job in a child and wait for it; raises ServiceUnavailable when the child fails or is stopped."""
+        """Do the job in a child and wait for it; raises ServiceUnavailable when the child fails."""
         path = Path(job.target) / JOB
         files.write_bytes(path, json.dumps(asdict(job)).encode())
         process = self._start(path)
@@ -81,7 +81,7 @@ class MergeProcesses:
         if code != 0:
             raise ServiceUnavailable(
                 "a segment could not be written",
-                received=complaint.splitlines()[-1] if complaint else f"exit code {code} of the merge process",
+                received=complaint.splitlines()[-1] if complaint else f"exit code {code}",
                 remedy="Nothing is lost; it is tried again.",
             )
 
@@ -98,7 +98,9 @@ class MergeProcesses:
             if self._stopped:
                 raise ServiceUnavailable("the shard is closed", remedy="Open it again.")
             pipe = subprocess.PIPE
-            process = subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, env=_environment())
+            process = subprocess.Popen(
+                command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, env=_environment()
+            )
             self._running.add(process)
         return process
 

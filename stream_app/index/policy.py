@@ -14,7 +14,7 @@ class ShardSettings:
     memtable_vectors_max: int = 10_000  # more make the exact scan slower than a forest
     forest_vectors_min: int = 2_000  # fewer are scanned faster than a forest is walked
     n_trees: int = 20  # of each Annoy forest; more find better and take more disk
-    search_k: int = 8_000  # Annoy nodes looked at per search, shared by all forests
+    search_k: int = 16_000  # Annoy nodes looked at per search, shared by all forests
     search_k_per_neighbour: int = 20  # and at least so many per wished neighbour, for a large k
     fan_out: int = 4  # segments of one tier that become one of the next
     tier_vectors: int = 1_000  # segments below fan_out times this size are the lowest tier
@@ -66,7 +66,7 @@ def tier(live: int, settings: ShardSettings) -> int:
 
 
 def share_search_k(sizes: Sequence[int], wished: int, settings: ShardSettings) -> list[int]:
-    """Each forest's part of the search budget, by its size; `wished` is the number of neighbours asked for."""
+    """Each forest's part of the search budget, by its size; `wished` neighbours are asked for."""
     budget = max(settings.search_k, settings.search_k_per_neighbour * wished)
     total = max(1, sum(sizes))
     return [max(2 * wished, math.ceil(budget * size / total)) for size in sizes]

@@ -11,7 +11,7 @@ from stream_app.versions import Version
 
 
 class Hit(NamedTuple):
-    """One photo found: its exact score (dot product of unit vectors, higher is better) and where it was found."""
+    """One photo found, its exact score (dot product of unit vectors, higher is better), and where."""
 
     photo_id: int
     score: float
@@ -34,7 +34,7 @@ def best_rows(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def best_allowed_rows(scores: np.ndarray, photo_ids: np.ndarray, k: int, allow: Allow | None) -> np.ndarray:
-    """Like `best_rows`, of the photos that `allow` lets through; asks it about no more photos than it must."""
+    """Like `best_rows`, of the photos that `allow` lets through; it is asked about few of the others."""
     if allow is None:
         return best_rows(scores, k)
     left = scores.copy()
@@ -55,8 +55,8 @@ def ranked(photo_ids: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:
     return np.lexsort((photo_ids, -scores))[:k]
 
 
-def merge_hits(sources: Iterable[Iterable[Hit]], k: int) -> list[Hit]:
-    """The `k` best hits of several sources, best first; of a photo found twice only its newest version counts."""
+def best_hits(sources: Iterable[Iterable[Hit]], k: int) -> list[Hit]:
+    """The `k` best hits of several sources, best first; of a photo only its newest version counts."""
     newest: dict[int, Hit] = {}
     for hits in sources:
         for hit in hits:
@@ -66,7 +66,9 @@ def merge_hits(sources: Iterable[Iterable[Hit]], k: int) -> list[Hit]:
     return sorted(newest.values(), key=lambda hit: (-hit.score, hit.photo_id))[:k]
 
 
-def rerank(candidates: Iterable[tuple[int, Version, np.ndarray]], query: np.ndarray, k: int, source: str) -> list[Hit]:
+def rerank(
+    candidates: Iterable[tuple[int, Version, np.ndarray]], query: np.ndarray, k: int, source: str
+) -> list[Hit]:
     """The `k` best of (photo_id, version, vector) candidates by exact score, best first."""
     known = list(candidates)
     if not known:
@@ -74,7 +76,8 @@ def rerank(candidates: Iterable[tuple[int, Version, np.ndarray]], query: np.ndar
     photo_ids = np.array([photo_id for photo_id, _, _ in known], dtype=np.int64)
     scores = np.stack([vector for _, _, vector in known]).astype(np.float32) @ query
     return [
-        Hit(int(photo_ids[at]), bounded(scores[at]), known[at][1], source) for at in ranked(photo_ids, scores, k)
+        Hit(int(photo_ids[at]), bounded(scores[at]), known[at][1], source)
+        for at in ranked(photo_ids, scores, k)
     ]
 
 

@@ -1,7 +1,8 @@
-"""A segment: settled vectors on disk, never changed once written; only the death of its rows is noted in memory.
+"""A segment: settled vectors on disk, never changed once written; rows only die, and in memory.
 
-A folder with `photo_ids.npy` (int64 [rows], ascending: the row is the ordinal that Annoy knows), `versions.npy`
-(uint8 [rows, 21], packed), `vectors.npy` (float16 [rows, dimensions]) and, unless it is small, `forest.ann`.
+A folder with `photo_ids.npy` (int64 [rows], ascending: the row is the ordinal that Annoy knows),
+`versions.npy` (uint8 [rows, 21], packed), `vectors.npy` (float16 [rows, dimensions]) and, unless it is
+small, `forest.ann`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from stream_app.versions import Version
 PHOTO_IDS, VERSIONS, VECTORS, FOREST = "photo_ids.npy", "versions.npy", "vectors.npy", "forest.ann"
 ROW_FILES = (PHOTO_IDS, VERSIONS, VECTORS)
 
-#: On unit vectors it orders as the cosine does, and its trees split clustered vectors far better than `angular`.
+#: On unit vectors it orders as the cosine does, and its trees split clusters far better than `angular`.
 METRIC: Final = "euclidean"
 
 #: Rows that are widened to float32 at a time: the scratch memory of a scan.
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Segment:
-    """The reader of one segment; files are memory-mapped, so opening is quick and the memory is the system's."""
+    """The reader of one segment; its large files are memory-mapped, so the memory is the system's."""
 
     def __init__(self, directory: Path, dimensions: int, *, has_forest: bool, scanned: bool = False) -> None:
         self.name = directory.name
@@ -89,7 +90,7 @@ class Segment:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The `k` best rows that live at `sequence`, and their exact scores.
 
-        Widens the walk through the forest until there are `k`, and scans every row when that is the cheaper way.
+        Widens the walk through the forest until there are `k`, and scans every row where that is cheaper.
         """
         wished = 2 * k + 16  # room for dead rows and for near ties that float16 orders otherwise
         while self._forest is not None and 8 * wished < len(self):
@@ -121,14 +122,18 @@ class Segment:
             return self._wide @ query
         scores = np.empty(len(self), dtype=np.float32)
         for start in range(0, len(self), SCAN_ROWS):
-            scores[start : start + SCAN_ROWS] = self._vectors[start : start + SCAN_ROWS].astype(np.float32) @ query
+            scores[start : start + SCAN_ROWS] = (
+                self._vectors[start : start + SCAN_ROWS].astype(np.float32) @ query
+            )
         return scores
 
 
-def open_segment(directory: Path, record: SegmentRecord, dimensions: int, *, forest_vectors_min: int) -> Segment:
+def open_segment(
+    directory: Path, record: SegmentRecord, dimensions: int, *, forest_vectors_min: int
+) -> Segment:
     """Check every file of a segment and open it; raises SegmentCorrupt naming the file.
 
-    A damaged forest alone loses nothing: the segment is scanned without it until the next merge writes a new one.
+    A damaged forest alone loses nothing: the segment is scanned until a merge writes a new one.
     """
     has_forest = FOREST in record.files
     for name, expected in record.files.items():

@@ -1,10 +1,9 @@
-"""A shard: the vectors of one partition, found at once, kept in small immutable segments, never rebuilt whole."""
+"""A shard: the vectors of one partition, found at once, kept in immutable segments, never rebuilt whole."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from stream_app.errors import QueryRejected, VectorRejected
 from stream_app.index.folder import ShardFolder, bury_outdated
-from stream_app.index.manifest import LogPosition, Manifest, SegmentRecord, TombstoneRecord
+from stream_app.index.manifest import Manifest
 from stream_app.index.memtable import Memtable
 from stream_app.index.policy import MergePlan, SegmentSummary, ShardSettings, plan_merge
 from stream_app.index.ranking import Allow, Hit
@@ -23,7 +22,7 @@ from stream_app.index.vectors import rounded, unit_vector, unit_vectors
 from stream_app.index.writer import SegmentWriter
 from stream_app.versions import Version
 
-__all__ = ["Hit", "LogPosition", "Shard", "ShardSettings"]
+__all__ = ["Hit", "Shard", "ShardSettings"]
 
 
 class Place(NamedTuple):
@@ -43,11 +42,12 @@ class Frozen(NamedTuple):
 
 
 class Shard:
-    """Adds and removals come from one thread, searches from any; `seal` and `merge_once` from any, at any time.
+    """Adds and removals come from one thread; searches, `seal` and `merge_once` from any, at any time.
 
-    What was added is found by the very next search. It is durable after the next `seal`: after a crash the shard
-    is as it was at its last seal, and the caller replays its log from `manifest.next_offset`. Opening raises
-    SegmentCorrupt, naming the file, when the folder is damaged, and ServiceUnavailable when another process has it.
+    What was added is found by the very next search. It is durable after the next `seal`: after a crash the
+    shard is as it was at its last seal, and the caller replays its log from `manifest.next_offset`. Opening
+    raises SegmentCorrupt, naming the file, when the folder is damaged, and ServiceUnavailable when another
+    process has it. A folder filled in another space, or from another log than `log_id`, is emptied first.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Shard:
         *,
         dimensions: int,
         space_id: str,
-        source: LogPosition | None = None,
+        log_id: str | None = None,
         settings: ShardSettings | None = None,
     ) -> None:
         self.dimensions = dimensions
         self.settings = settings or ShardSettings()
-        self._folder = ShardFolder(Path(directory), space_id=space_id, dimensions=dimensions, source=source)
+        self._folder = ShardFolder(Path(directory), space_id=space_id, dimensions=dimensions, log_id=log_id)
         self._writer = SegmentWriter(self._folder, self.settings)
         self._lock = threading.Lock()  # of everything in memory; held for microseconds, or for one batch
         self._publish_lock = threading.Lock()  # of the manifest
@@ -91,10 +91,12 @@ class Shard:
         return self._count
 
     def add(self, photo_id: int, version: Version, vector: ArrayLike) -> bool:
-        """Add or replace one photo; False, and nothing changes, when `version` is not newer than what is known."""
+        """Add or replace one photo; False, and no change, when `version` is not newer than what is known."""
         return self.add_many([photo_id], [version], unit_vector(vector, self.dimensions)[None, :])[0]
 
-    def add_many(self, photo_ids: Sequence[int], versions: Sequence[Version], vectors: ArrayLike) -> list[bool]:
+    def add_many(
+        self, photo_ids: Sequence[int], versions: Sequence[Version], vectors: ArrayLike
+    ) -> list[bool]:
         """Like `add` for each photo in turn; raises VectorRejected, and adds none, when one vector is bad."""
         fit = rounded(unit_vectors(vectors, self.dimensions))
         if not len(photo_ids) == len(versions) == len(fit):
@@ -123,7 +125,7 @@ class Shard:
             return True
 
     def search(self, vector: ArrayLike, k: int, *, allow: Allow | None = None) -> list[Hit]:
-        """The `k` photos nearest to `vector`, best first, fewer only when there are no more that `allow` lets through.
+        """The `k` photos nearest to `vector`, best first; fewer only when `allow` lets no more through.
 
         Raises VectorRejected, and QueryRejected for a `k` below 1.
         """
@@ -152,19 +154,23 @@ class Shard:
         return sum(map(len, self._memtables)) >= self.settings.memtable_vectors_max
 
     def seal(self, next_offset: int | None = None) -> None:
-        """Make everything known so far durable; the source log is then read from `next_offset` after a restart.
+        """Make everything known so far durable; after a restart the log is read from `next_offset`.
 
-        Raises ServiceUnavailable when it cannot be written; nothing is lost then, and the next seal tries again.
+        Raises ServiceUnavailable when it cannot be written; nothing is lost, and the next seal tries again.
         """
         with self._seal_lock, self._folder.writing():
             frozen = self._freeze()
             unchanged = next_offset in (None, self.manifest.next_offset)
-            if unchanged and not frozen.memtables and frozen.tombstone_changes == self._durable_tombstone_changes:
+            if (
+                unchanged
+                and not frozen.memtables
+                and frozen.tombstone_changes == self._durable_tombstone_changes
+            ):
                 return
             self._seal(frozen, self.manifest.next_offset if next_offset is None else next_offset)
 
     def merge_once(self) -> bool:
-        """Do one merge if the policy asks for one; False when there was none to do, or another thread is at it."""
+        """Do one merge if the policy asks for one; False when there is none, or another thread is at it."""
         if not self._merge_lock.acquire(blocking=False):
             return False
         try:
@@ -239,7 +245,7 @@ class Shard:
             tombstones = self._folder.write_tombstones(frozen.tombstones)
         segment = self._writer.open(record)
         with self._publish_lock:
-            self._commit(record, (), tombstones, next_offset)
+            self._folder.commit(record, (), tombstones, next_offset)
             with self._lock:
                 self._replace((), segment, [(view.photo_ids, view.died) for view in views], frozen.sequence)
                 self._memtables = tuple(each for each in self._memtables if each not in frozen.memtables)
@@ -268,22 +274,10 @@ class Shard:
         record = self._writer.merge(sources, kept)
         segment = self._writer.open(record)
         with self._publish_lock:
-            self._commit(record, plan.names, self.manifest.tombstones, self.manifest.next_offset)
+            now = self.manifest
+            self._folder.commit(record, plan.names, now.tombstones, now.next_offset)
             with self._lock:
                 self._replace(plan.names, segment, [(each.photo_ids, each.died) for each in sources], since)
-
-    def _commit(
-        self,
-        added: SegmentRecord | None,
-        removed: Iterable[str],
-        tombstones: TombstoneRecord | None,
-        next_offset: int,
-    ) -> None:
-        gone = set(removed)
-        kept = [each for each in self.manifest.segments if each.name not in gone]
-        segments = tuple([*kept, added] if added else kept)
-        wished = replace(self.manifest, segments=segments, tombstones=tombstones, next_offset=next_offset)
-        self._folder.commit(wished)
 
     def _replace(
         self,

@@ -1,4 +1,4 @@
-"""A snapshot: everything one search looks at, unmoved by what is added, removed, sealed or merged meanwhile."""
+"""A snapshot: what one search looks at, unmoved by what is added, removed, sealed or merged meanwhile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Snapshot(NamedTuple):
         """The `k` best hits, best first; the search budget is shared among the forests by size."""
         sources: list[MemtableView | Segment] = [*self.memtables, *self.segments]
         found = [table.nearest(query, k, self.sequence, allow) for table in self.memtables]
-        budgets = iter(share_search_k([len(each) for each in self.segments if each.has_forest], k, self.settings))
+        budgets = iter(
+            share_search_k([len(each) for each in self.segments if each.has_forest], k, self.settings)
+        )
         for segment in self.segments:
             search_k = next(budgets) if segment.has_forest else 0
             found.append(segment.nearest(query, k, self.sequence, allow, search_k))
@@ -52,5 +54,7 @@ def _best(
     hits = []
     for at in ranked(photo_ids, scores, k):
         source = sources[origins[at]]
-        hits.append(Hit(int(photo_ids[at]), bounded(scores[at]), source.version(int(rows[at])), source.source))
+        hits.append(
+            Hit(int(photo_ids[at]), bounded(scores[at]), source.version(int(rows[at])), source.source)
+        )
     return hits

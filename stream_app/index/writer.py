@@ -1,4 +1,4 @@
-"""The writer of segments: from rows in memory, or from older segments, to one more segment in a shard's folder."""
+"""The writer of segments: from rows in memory, or from older segments, to one more segment on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stream_app.index.segment import Segment, open_segment, write_rows
 
 
 class SegmentWriter:
-    """Writes segments that no manifest names yet; a crash in between leaves only what the next opening sweeps."""
+    """Writes segments that no manifest names yet; what a crash leaves of them, the next opening sweeps."""
 
     def __init__(self, folder: ShardFolder, settings: ShardSettings) -> None:
         self._folder = folder
