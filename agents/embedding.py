@@ -43,7 +43,7 @@ class EmbeddedRow:
 
     def to_bytes(self) -> bytes:
         """As JSON, for the table."""
-        return orjson.dumps([self.version, self.sha256, self.offset])
+        return orjson.dumps([self.version, self.sha256, self.offset], default=list)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> EmbeddedRow:

@@ -55,7 +55,7 @@ class PhotoRow:
 
     def to_bytes(self) -> bytes:
         """As JSON, for the table."""
-        return orjson.dumps(self.__dict__)
+        return orjson.dumps(self.__dict__, default=list)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PhotoRow:

@@ -91,5 +91,5 @@ def photo_key(photo_id: int) -> bytes:
 
 
 def _framed(header: dict[str, object], body: bytes) -> bytes:
-    packed = orjson.dumps(header)
+    packed = orjson.dumps(header, default=list)
     return _LENGTH.pack(len(packed)) + packed + body

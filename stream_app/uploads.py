@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from stream_app.files import write_atomically
 from stream_app.folders import folder_photo_id
+from stream_app.index import files
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class UploadStore:
         relative = Path(digest[:16]) / file_name
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, image)
+        unfinished = path.with_name(f".{uuid.uuid4().hex}")
+        files.write_bytes(unfinished, image)
+        files.publish(unfinished, path)
         return StoredUpload(folder_photo_id(relative.as_posix()), path.as_uri(), digest)
 
     def forget(self, url: str) -> None:
