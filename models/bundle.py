@@ -1,0 +1,149 @@
+"""Make a model bundle: the folder with everything that turns photographs and words into vectors.
+
+    bundle.json       what is in it, with a hash of each file
+    saved_model/1/    the vision model, laid out as TF Serving wants it
+    words.txt, word_vectors.npy, labels.txt, space.npz
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.manifest import BundleManifest, hash_files, read_manifest, verify_bundle, write_manifest
+from models.projection import RECIPE, SpaceArrays, derive_space
+from models.space import LABELS_FILE, SPACE_FILE
+from models.tags import ClassTags, format_tags, read_tags
+from models.vision import BuiltVision, VisionModel, save_vision, vision_model
+from models.word_sources import SourceWords, save_words, word_source
+from stream_app.errors import BundleError
+
+__all__ = ["BundleManifest", "build_bundle", "ensure_bundle", "read_manifest", "verify_bundle"]
+
+VISION_DIR = "saved_model/1"
+Progress = Callable[[str], None]
+
+
+def build_bundle(
+    bundle_dir: Path,
+    *,
+    vision: str = "efficientnet_lite0",
+    words: str = "glove_6b_50d",
+    progress: Progress | None = None,
+) -> Path:
+    """Make the bundle from installed packages; whole or not at all, and the same each time. Takes seconds."""
+    say = progress or (lambda line: None)
+    model, read_words = vision_model(vision), word_source(words)
+    say(f"Reading the weights of {vision}")
+    built = model.build(model.weights_path())
+    say(f"Reading the words of {words}")
+    source = read_words()
+    say("Deriving the space that photos and words share")
+    return write_bundle(bundle_dir, model, built, words, source, read_tags())
+
+
+def write_bundle(
+    bundle_dir: Path, model: VisionModel, built: BuiltVision, words: str, source: SourceWords, classes: list[ClassTags]
+) -> Path:
+    """Write a bundle from its parts; a folder that is there already is replaced only when the new one is whole."""
+    if len(classes) != built.classifier.shape[1]:
+        raise BundleError("The tags do not fit the network", expected=f"{built.classifier.shape[1]} classes")
+    arrays = derive_space(built.classifier, built.mean_embedding, classes, source.vocabulary)
+    with _whole_or_nothing(bundle_dir) as folder:
+        save_vision(
+            built.module, folder / VISION_DIR, side_px=model.side_px, offset=model.offset, scale=model.scale
+        )
+        save_words(source.vocabulary, folder)
+        np.savez(folder / SPACE_FILE, **asdict(arrays))
+        labels = "\n".join(each.names[0] for each in classes)
+        (folder / LABELS_FILE).write_text(labels, encoding="utf-8", newline="\n")
+        vision_id = _short_hash(model.name, model.preprocessing, built.fingerprint)
+        space_id = _short_hash(vision_id, source.fingerprint, RECIPE, *format_tags(classes))
+        write_manifest(folder, _manifest(folder, model, words, vision_id, space_id, arrays))
+    return bundle_dir
+
+
+def _manifest(
+    folder: Path, model: VisionModel, words: str, vision_id: str, space_id: str, arrays: SpaceArrays
+) -> BundleManifest:
+    label_count, joint_dimensions = arrays.tag_vectors.shape
+    image_dimensions, image_axes = arrays.image_axes.shape
+    return BundleManifest(
+        vision_id=vision_id,
+        space_id=space_id,
+        vision=model.name,
+        words=words,
+        preprocessing=model.preprocessing,
+        image_dimensions=image_dimensions,
+        joint_dimensions=joint_dimensions,
+        search_dimensions=joint_dimensions + image_axes,
+        label_count=label_count,
+        files=hash_files(folder),
+    )
+
+
+def _short_hash(*parts: Any) -> str:
+    """Twelve hex digits of what names a model: the same on every machine."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def _whole_or_nothing(target: Path) -> Iterator[Path]:
+    """A temporary folder beside the target that takes its place at the end, and vanishes when anything fails."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield folder
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ensure_bundle(
+    bundles_dir: Path,
+    *,
+    vision: str = "efficientnet_lite0",
+    words: str = "glove_6b_50d",
+    progress: Progress | None = None,
+) -> Path:
+    """The bundle of these models, built on first use; whoever builds it at the same time is waited for."""
+    bundle_dir = bundles_dir / f"{vision}-{words}"
+    bundles_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(bundles_dir / f".{bundle_dir.name}.lock"):
+        if not _is_whole(bundle_dir):
+            build_bundle(bundle_dir, vision=vision, words=words, progress=progress)
+    return bundle_dir
+
+
+def _is_whole(bundle_dir: Path) -> bool:
+    """Whether the bundle is there and undamaged; a damaged one is made again rather than complained about."""
+    try:
+        verify_bundle(bundle_dir)
+    except BundleError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock file; the system lets go of it when its holder dies."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,171 @@
+"""The child process of an encoder: its main function, and the parent's handle to it.
+
+Requests and answers cross a pipe as small tuples. TensorFlow is only ever imported in the child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from models.encoder import Encoding, LocalEncoder
+from stream_app.errors import EncoderFailed, PhotoRejected, SightlineError
+
+REQUESTS_AT_ONCE = 2  # one is decoded while the other is in the network
+READY = -1  # the number under which the child says that it can begin, or why it cannot
+
+Answer = Encoding | PhotoRejected
+
+
+class ChildDied(Exception):
+    """The child process ended before it answered."""
+
+
+def serve(connection: Connection, bundle_dir: Path, pixels_max: int) -> None:
+    """The child's whole life: load, then answer until the pipe closes or the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        encoder = LocalEncoder(bundle_dir, pixels_max=pixels_max)
+    except Exception as error:  # whatever it is, the parent must hear it
+        connection.send((READY, _to_wire(error)))
+        return
+    connection.send((READY, None))
+    sending = threading.Lock()
+
+    def answer(number: int, images: Sequence[bytes]) -> None:
+        answers = _answers(encoder, images)
+        with sending:
+            connection.send((number, answers))
+
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        while (request := _receive(connection)) is not None:
+            pool.submit(answer, *request)
+
+
+def _end_with_parent() -> None:
+    """Leave at once when the parent dies, also by kill -9: an orphan would keep a gigabyte."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _answers(encoder: LocalEncoder, images: Sequence[bytes]) -> Any:
+    try:
+        return [_to_wire(each) if isinstance(each, PhotoRejected) else each for each in encoder.encode_images(images)]
+    except Exception as error:  # out of memory, a broken graph: the request fails, the child lives
+        return _to_wire(error)
+
+
+def _receive(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        return None
+
+
+def _to_wire(error: Exception) -> tuple[str, str | None, str | None, str | None]:
+    """An error as plain texts: exceptions with keyword arguments do not survive a pickle."""
+    if isinstance(error, SightlineError):
+        return error.problem, error.expected, error.received, error.remedy
+    return f"{type(error).__name__}: {error}"[:300], None, None, None
+
+
+def _rejected(wire: Any) -> Answer:
+    if isinstance(wire, Encoding):
+        return wire
+    problem, expected, received, remedy = wire
+    return PhotoRejected(problem, expected=expected, received=received, remedy=remedy)
+
+
+class EncoderChild:
+    """A running child: requests go in, futures come true, and all of them fail when it dies."""
+
+    def __init__(self, bundle_dir: Path, pixels_max: int) -> None:
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._connection, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(
+            target=serve, args=(theirs, bundle_dir, pixels_max), name="sightline-encoder", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = itertools.count()
+        self._sending = threading.Lock()
+        self.ready: asyncio.Future[Any] = self._expect(READY)
+        self._reader = threading.Thread(target=self._read, name="encoder-answers", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child still runs."""
+        return self._process.is_alive()
+
+    async def request(self, images: Sequence[bytes]) -> list[Answer]:
+        """The child's answers; ChildDied, or EncoderFailed when it could not run the batch."""
+        number = next(self._numbers)
+        future = self._expect(number)
+        try:
+            await asyncio.to_thread(self._send, number, images)
+            answers = await future
+        finally:
+            self._waiting.pop(number, None)
+        if isinstance(answers, tuple):
+            raise EncoderFailed("The encoder could not run a batch", received=answers[0])
+        return [_rejected(each) for each in answers]
+
+    def stop(self) -> None:
+        """End the child: politely by closing the pipe, and then not."""
+        self._process.terminate()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join(5)
+        self._reader.join(5)
+        self._connection.close()
+
+    def _expect(self, number: int) -> asyncio.Future[Any]:
+        self._waiting[number] = asyncio.get_running_loop().create_future()
+        return self._waiting[number]
+
+    def _send(self, number: int, images: Sequence[bytes]) -> None:
+        with self._sending:
+            try:
+                self._connection.send((number, list(images)))
+            except OSError as error:
+                raise ChildDied from error
+
+    def _read(self) -> None:
+        """In a thread: hand each answer to the future that waits for it, until the child is gone."""
+        while (message := _receive(self._connection)) is not None:
+            number, answers = message
+            if (future := self._waiting.get(number)) is not None:
+                _settle(future, answers)
+        for future in list(self._waiting.values()):
+            _settle(future, ChildDied())
+
+
+def _settle(future: asyncio.Future[Any], answer: Any) -> None:
+    def settle() -> None:
+        if not future.done():
+            future.set_exception(answer) if isinstance(answer, Exception) else future.set_result(answer)
+
+    loop = future.get_loop()
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(settle)

