@@ -236,7 +236,7 @@ async def test_k_below_one_is_refused(buckets):
 async def test_a_bad_vector_stops_its_batch_before_anything_is_written(buckets):
     """None of the batch is put, so the caller may mend it and repeat."""
     good = unit(1)[0]
-    with pytest.raises(VectorRejected, match="vector 2 of 2.*NaN"):
+    with pytest.raises(VectorRejected, match=r"vector 2 of 2.*NaN"):
         await buckets.put_many(0, [Entry(1, at(1), good), Entry(2, at(1), good * np.nan)])
 
     assert await buckets.count(0) == 0
