@@ -76,7 +76,7 @@ class MemoryAlbum:
                 received=text,
                 remedy="Try another word.",
             )
-        return self._search(sum(_unit(COLOURS[word]) for word in known), k, unknown)
+        return self._search(np.sum([_unit(COLOURS[word]) for word in known], axis=0), k, unknown)
 
     async def search_image(self, image: bytes, k: int) -> SearchReply:
         return self._search(_seen(image)[0], k)

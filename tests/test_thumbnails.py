@@ -43,9 +43,7 @@ class TestMaking:
 
         assert opened(make_thumbnail(out.getvalue(), 160, PIXELS_MAX)).size == (40, 80)
 
-    @pytest.mark.parametrize(
-        "data", [b"", b"text", b"\xff\xd8\xff\xe0", photo_bytes()[:300], b"%PDF-1.7", b"<svg/>"]
-    )
+    @pytest.mark.parametrize("data", [b"", b"text", b"\xff\xd8\xff\xe0", photo_bytes()[:300], b"%PDF-1.7", b"<svg/>"])
     def test_what_cannot_be_decoded_is_rejected(self, data: bytes) -> None:
         """One error, whatever the bytes."""
         with pytest.raises(PhotoRejected):
@@ -53,7 +51,7 @@ class TestMaking:
 
     def test_too_many_pixels_are_rejected_before_they_are_decoded(self) -> None:
         """The size in the header is enough."""
-        with pytest.raises(PhotoRejected, match="at most 1000 pixels"):
+        with pytest.raises(PhotoRejected, match="too many pixels"):
             make_thumbnail(photo_bytes("red", 60, 40), 160, 1_000)
 
 
@@ -119,9 +117,7 @@ class TestServing:
         async with serving(album, tmp_path) as client:
             yield client
 
-    @pytest.mark.parametrize(
-        ("asked", "served"), [(1, 160), (160, 160), (161, 320), (320, 320), (1280, 1000)]
-    )
+    @pytest.mark.parametrize(("asked", "served"), [(1, 160), (160, 160), (161, 320), (320, 320), (1280, 1000)])
     async def test_a_side_is_rounded_up_to_one_of_four(self, client: Any, asked: int, served: int) -> None:
         """So that nobody can fill the disk with every size there is."""
         reply = await client.get(f"/api/photos/3/image?side={asked}")

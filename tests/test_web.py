@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from aiohttp import FormData
@@ -190,9 +191,7 @@ class TestBadRequests:
 
         assert "whole number" in problem["expected"]
 
-    @pytest.mark.parametrize(
-        "path", ["/api/photos/12345", "/api/photos/12345/image", "/api/nothing", "/static/x"]
-    )
+    @pytest.mark.parametrize("path", ["/api/photos/12345", "/api/photos/12345/image", "/api/nothing", "/static/x"])
     async def test_what_is_not_there_is_404(self, client: Any, path: str) -> None:
         """Unknown photos and unknown addresses alike."""
         await problem_of(await client.get(path), 404)
@@ -224,6 +223,14 @@ class TestBadRequests:
 
         assert "JPEG" in problem["expected"] and "<svg" in problem["received"]
 
+    async def test_heic_without_the_extra_is_422_and_names_the_extra(self, client: Any) -> None:
+        """It is told at once, not found among the dead letters later."""
+        with patch("stream_app.web.photo_types.find_spec", return_value=None):
+            reply = await client.post("/api/photos", data=b"\x00\x00\x00\x18ftypheic" + bytes(20))
+        problem = await problem_of(reply, 422)
+
+        assert "sightline[heic]" in problem["remedy"]
+
     @pytest.mark.parametrize("path", ["/api/search/image", "/api/classify", "/api/photos"])
     async def test_an_empty_body_is_400(self, client: Any, path: str) -> None:
         """It says how to send one."""
@@ -235,9 +242,7 @@ class TestBadRequests:
         """Its first bytes are right, the rest is missing."""
         await problem_of(await client.post("/api/search/image", data=photo_bytes()[:60]), 422)
 
-    @pytest.mark.parametrize(
-        "kind", ["multipart/form-data", "multipart/form-data; boundary=x", "multipart/mixed"]
-    )
+    @pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=x", "multipart/mixed"])
     async def test_a_broken_form_is_400(self, client: Any, kind: str) -> None:
         """A missing boundary, a body without one, a form of nothing."""
         reply = await client.post("/api/photos", data=b"--y\r\nbroken", headers={"Content-Type": kind})
@@ -260,9 +265,7 @@ class TestTrouble:
         assert "secret" not in str(problem)
         assert "secret of the house" in caplog.text
 
-    async def test_a_damaged_segment_is_500_and_its_path_stays_inside(
-        self, client: Any, album: MemoryAlbum
-    ) -> None:
+    async def test_a_damaged_segment_is_500_and_its_path_stays_inside(self, client: Any, album: MemoryAlbum) -> None:
         """An error of ours that no caller can mend."""
 
         async def fail() -> Any:
@@ -271,9 +274,7 @@ class TestTrouble:
         album.stats = fail  # type: ignore[method-assign]
         assert "/inner" not in str(await problem_of(await client.get("/api/stats"), 500))
 
-    async def test_a_missing_service_is_503_and_says_when_to_come_back(
-        self, client: Any, album: MemoryAlbum
-    ) -> None:
+    async def test_a_missing_service_is_503_and_says_when_to_come_back(self, client: Any, album: MemoryAlbum) -> None:
         """Retry-After is set."""
 
         async def fail() -> Any:
@@ -292,9 +293,7 @@ class TestProbes:
         """All three probes are content."""
         assert (await client.get(path)).status == 200
 
-    async def test_a_worker_that_recovers_lives_but_is_not_ready(
-        self, client: Any, album: MemoryAlbum
-    ) -> None:
+    async def test_a_worker_that_recovers_lives_but_is_not_ready(self, client: Any, album: MemoryAlbum) -> None:
         """503 with the reason."""
         album.is_ready = (False, "partition 2 is recovering")
         reply = await client.get("/readyz")

@@ -33,9 +33,7 @@ async def client(album: MemoryAlbum, tmp_path: Path) -> AsyncIterator[Any]:
 
 
 class TestHosts:
-    @pytest.mark.parametrize(
-        "host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]:6066", "photos.example"]
-    )
+    @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]:6066", "photos.example"])
     async def test_our_names_are_answered(self, client: Any, host: str) -> None:
         """Loopback and allowed names, in any case, at any port."""
         assert (await client.get("/api/stats", headers={"Host": host})).status == 200
@@ -82,9 +80,7 @@ class TestHosts:
 
 class TestForeignPages:
     @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", "file://"])
-    async def test_a_foreign_origin_can_change_nothing(
-        self, client: Any, album: MemoryAlbum, origin: str
-    ) -> None:
+    async def test_a_foreign_origin_can_change_nothing(self, client: Any, album: MemoryAlbum, origin: str) -> None:
         """Neither upload nor delete, also from another port of this machine."""
         headers = {"Origin": origin}
 
@@ -203,7 +199,4 @@ class TestPhotosAsServed:
 
         assert reply.content_type == "image/jpeg"
         assert reply.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
-        assert (
-            "\n" not in reply.headers["Content-Disposition"]
-            and '"' not in reply.headers["Content-Disposition"]
-        )
+        assert "\n" not in reply.headers["Content-Disposition"] and '"' not in reply.headers["Content-Disposition"]

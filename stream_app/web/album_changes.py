@@ -10,7 +10,7 @@ from stream_app.album import Album
 from stream_app.errors import PhotoRejected
 from stream_app.web.bodies import SentFile, SentPhotos, read_photos
 from stream_app.web.parameters import photo_id_of
-from stream_app.web.photo_types import require_photo
+from stream_app.web.photo_types import require_readable_photo
 from stream_app.web.problems import in_time
 from stream_app.web.thumbnails import Thumbnails
 
@@ -52,20 +52,16 @@ class ChangeViews:
         await self._thumbnails.forget(photo_id)
         return web.Response(status=204)
 
-    async def _upload_each(
-        self, sent: SentPhotos
-    ) -> tuple[list[dict[str, Any]], list[tuple[SentFile, PhotoRejected]]]:
+    async def _upload_each(self, sent: SentPhotos) -> tuple[list[dict[str, Any]], list[tuple[SentFile, PhotoRejected]]]:
         accepted: list[dict[str, Any]] = []
         rejected: list[tuple[SentFile, PhotoRejected]] = []
         metadata = sent.metadata()
         for file in sent.files:
             try:
-                require_photo(file.data, repr(file.name))
+                require_readable_photo(file.data, repr(file.name))
                 photo_id = await in_time(self._album.upload(file.data, file.name, dict(metadata)))
             except PhotoRejected as error:
                 rejected.append((file, error))
             else:
-                accepted.append(
-                    {"photo_id": str(photo_id), "location": f"/api/photos/{photo_id}", "name": file.name}
-                )
+                accepted.append({"photo_id": str(photo_id), "location": f"/api/photos/{photo_id}", "name": file.name})
         return accepted, rejected

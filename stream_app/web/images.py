@@ -46,9 +46,7 @@ class ImageViews:
         return reply
 
     async def _thumbnail(self, photo: Photo, side_px: int) -> web.Response:
-        small = await self._thumbnails.get(
-            photo.photo_id, photo.time_ms, side_px, lambda: self._bytes(photo.photo_id)
-        )
+        small = await self._thumbnails.get(photo.photo_id, photo.time_ms, side_px, lambda: self._bytes(photo.photo_id))
         return web.Response(body=small, content_type="image/webp")
 
     async def _bytes(self, photo_id: int) -> bytes:

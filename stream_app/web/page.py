@@ -30,9 +30,7 @@ class PageViews:
     """The page at / and its parts below /static/; only files that were there at the start exist."""
 
     def __init__(self, directory: Path = STATIC_DIR) -> None:
-        self._files = {
-            path.name: _read(path) for path in sorted(directory.iterdir()) if path.suffix in CONTENT_TYPES
-        }
+        self._files = {path.name: _read(path) for path in sorted(directory.iterdir()) if path.suffix in CONTENT_TYPES}
 
     def routes(self) -> list[web.RouteDef]:
         """Every route of the page."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from stream_app.errors import PhotoRejected
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -13,7 +15,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
 )
-HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevm", b"hevs", b"mif1", b"msf1"})
 NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
 
 
@@ -37,6 +39,17 @@ def require_photo(data: bytes, name: str = "the body") -> str:
             remedy="Send the photo file itself, unchanged.",
         )
     return kind
+
+
+def require_readable_photo(data: bytes, name: str = "the body") -> None:
+    """Raises PhotoRejected when the bytes are no photo, or one that needs a package that is missing here."""
+    if require_photo(data, name) == "image/heic" and find_spec("pillow_heif") is None:
+        raise PhotoRejected(
+            f"{name} is HEIC, which this worker cannot read",
+            expected="a JPEG, PNG, WebP, GIF, BMP or TIFF file",
+            received="HEIC",
+            remedy="Install the extra: pip install 'sightline[heic]', or send the photo as JPEG.",
+        )
 
 
 def _described(data: bytes) -> str:

@@ -32,9 +32,7 @@ class ProbeViews:
     async def ready(self, request: web.Request) -> web.Response:
         """200 when partitions are assigned and recovered, else 503 with the reason."""
         ready, reason = self._album.ready()
-        return web.json_response(
-            {"ready": ready, "reason": reason}, status=200 if ready else 503, headers=_FRESH
-        )
+        return web.json_response({"ready": ready, "reason": reason}, status=200 if ready else 503, headers=_FRESH)
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Everything registered with Prometheus' registry, in its text format."""

@@ -129,9 +129,7 @@ def _response(
         "remedy": remedy,
     }
     headers = {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return web.Response(
-        status=status, text=json.dumps(body), content_type="application/problem+json", headers=headers
-    )
+    return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json", headers=headers)
 
 
 def _shown(text: str, characters_max: int = 80) -> str:

@@ -11,15 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from stream_app.errors import PhotoRejected
+from models.decoding import decode_image
 
 SIDES_PX = (160, 320, 640, 1280)
 QUALITY_PERCENT = 80
 THREADS = 2
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF")
 
 Made = TypeVar("Made")
 Given = TypeVarTuple("Given")
@@ -78,42 +77,11 @@ class Thumbnails:
 
 def make_thumbnail(data: bytes, side_px: int, pixels_max: int) -> bytes:
     """A WebP copy whose longer side is at most `side_px`, upright; raises PhotoRejected."""
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
-            _check_size(photo, pixels_max)
-            # JPEG decodes at a half, a quarter or an eighth by itself: most of the work is never done.
-            photo.draft(None, (side_px, side_px))
-            upright = ImageOps.exif_transpose(photo)
-            small = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-            small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS, reducing_gap=2.0)
-            out = io.BytesIO()
-            small.save(out, "WEBP", quality=QUALITY_PERCENT)
-            return out.getvalue()
-    except PhotoRejected:
-        raise
-    except Exception as error:
-        # Pillow's decoders raise nearly every built-in error on damaged bytes; each means the same here.
-        raise _undecodable(error) from error
-
-
-def _check_size(photo: Image.Image, pixels_max: int) -> None:
-    if photo.width * photo.height > pixels_max:
-        raise PhotoRejected(
-            "the photo is too large to decode",
-            expected=f"at most {pixels_max} pixels",
-            received=f"{photo.width} x {photo.height}",
-            remedy="Publish a smaller copy, or raise SIGHTLINE_PHOTO_PIXELS_MAX.",
-        )
-
-
-def _undecodable(error: Exception) -> PhotoRejected:
-    unknown = isinstance(error, UnidentifiedImageError)
-    return PhotoRejected(
-        "the photo cannot be decoded",
-        expected="a whole photo file",
-        received="bytes of no known photo type" if unknown else f"a damaged one ({type(error).__name__})",
-        remedy="Publish the photo again from a good copy.",
-    )
+    small = Image.fromarray(decode_image(data, side_px=side_px, pixels_max=pixels_max))
+    small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=QUALITY_PERCENT)
+    return out.getvalue()
 
 
 def _read(path: Path) -> bytes | None:

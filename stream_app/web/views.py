@@ -9,7 +9,7 @@ from aiohttp import web
 from stream_app.album import Album
 from stream_app.web.bodies import read_one_photo
 from stream_app.web.parameters import k_of, offset_of, photo_id_of, words_of
-from stream_app.web.photo_types import require_photo
+from stream_app.web.photo_types import require_readable_photo
 from stream_app.web.problems import in_time
 from stream_app.web.replies import classification_json, photo_json, search_json
 
@@ -70,10 +70,11 @@ class QuestionViews:
         return web.json_response(classification_json(await in_time(self._album.classify(image, k))))
 
     async def stats(self, request: web.Request) -> web.Response:
-        """Numbers of this worker, `photos` among them."""
-        return web.json_response(await in_time(self._album.stats()), headers={"Cache-Control": "no-store"})
+        """Numbers of this worker, `photos` among them; the page learns the upload limit from here."""
+        numbers = {"upload_bytes_max": self._upload_bytes_max} | await in_time(self._album.stats())
+        return web.json_response(numbers, headers={"Cache-Control": "no-store"})
 
     async def _sent_image(self, request: web.Request) -> bytes:
         image = await read_one_photo(request, self._upload_bytes_max)
-        require_photo(image)
+        require_readable_photo(image)
         return image

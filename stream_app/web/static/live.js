@@ -1,0 +1,55 @@
+// The live number of findable photos: asked each second while it changes, now and then when it rests.
+
+import * as api from "./api.js";
+import { plural } from "./elements.js";
+
+const QUICK_MS = 1000;
+const CALM_MS = 4000;
+const GROWING_MS = 6000;
+
+export class LiveCount {
+  constructor(place, { onChange, onBack }) {
+    this.place = place;
+    this.onChange = onChange;
+    this.onBack = onBack;
+    this.stats = {};
+    this.photos = null;
+    this.changedAt = -Infinity;
+    this.lost = false;
+    document.addEventListener("visibilitychange", () => document.hidden || this.soon());
+    this.tick();
+  }
+
+  soon() {
+    this.changedAt = performance.now();
+    clearTimeout(this.timer);
+    this.tick();
+  }
+
+  async tick() {
+    clearTimeout(this.timer);
+    try {
+      this.take(await api.stats());
+    } catch (error) {
+      this.lost = this.lost || error.lost;
+      this.place.classList.add("lost");
+      this.place.textContent = error.lost ? "The worker does not answer" : error.message;
+    }
+    const growing = performance.now() - this.changedAt < GROWING_MS;
+    this.place.classList.toggle("growing", growing && !this.lost && this.photos !== null && this.moved);
+    if (!document.hidden) this.timer = setTimeout(() => this.tick(), growing || this.lost ? QUICK_MS : CALM_MS);
+  }
+
+  take(stats) {
+    const before = this.photos;
+    this.stats = stats;
+    this.photos = stats.photos;
+    this.moved = before !== null && (before !== this.photos || (this.moved && performance.now() - this.changedAt < GROWING_MS));
+    if (before !== this.photos) this.changedAt = performance.now();
+    this.place.classList.remove("lost");
+    this.place.textContent = plural(this.photos, "photo");
+    if (this.lost) this.onBack();
+    this.lost = false;
+    if (before !== this.photos) this.onChange(this.photos, before);
+  }
+}
