@@ -1,0 +1,168 @@
+"""The topic `dead-letters`: messages that could not be worked on, why, and how they get another chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from stream_app import kafka
+from stream_app.settings import Settings
+from stream_app.topics import activity_topic, dead_letters_topic
+
+Headers = list[tuple[str, bytes]]
+REASON_CHARACTERS_MAX = 1000
+#: A message that was just small enough to be sent must still be so with these headers.
+KEPT_BYTES_MAX = 900_000
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message as it was at `topic`/`partition`/`offset`; `value` is None where it was empty or too large."""
+
+    reason: str
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    time_ms: int
+    key: bytes | None
+    value: bytes | None
+
+    def __str__(self) -> str:
+        key = (self.key or b"-").decode(errors="replace")
+        return f"{self.topic}/{self.partition}/{self.offset} {key} [{self.stage}] {self.reason}"
+
+
+class _Message(Protocol):
+    """What is needed of a Faust message; `timestamp` is in seconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: float
+    key: Any
+    value: Any
+
+
+class _Event(Protocol):
+    """What is needed of a Faust event."""
+
+    message: _Message
+
+
+class DeadLetters:
+    """Puts messages aside on a topic, which is anything with Faust's `send`."""
+
+    def __init__(self, topic: Any) -> None:
+        self._topic = topic
+
+    async def put(self, event: _Event, stage: str, reason: str) -> None:
+        """Set the message of `event` aside; returns when the broker has confirmed it."""
+        message = event.message
+        headers = dead_letter_headers(
+            reason,
+            stage,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            time_ms=int(message.timestamp * 1000),
+        )
+        key, value = message.key, message.value
+        if len(key or b"") + len(value or b"") > KEPT_BYTES_MAX:
+            key = value = None  # its place in the log still says which it was
+        # Faust would write None as the JSON null.
+        await (await self._topic.send(key=key, value=value or b"", headers=headers))
+
+
+def dead_letter_headers(reason: str, stage: str, *, topic: str, partition: int, offset: int, time_ms: int) -> Headers:
+    """The headers of a dead letter; its key and value are those of the message itself."""
+    headers = {"reason": reason[:REASON_CHARACTERS_MAX], "stage": stage, "topic": topic}
+    headers |= {"partition": str(partition), "offset": str(offset), "time_ms": str(time_ms)}
+    return [(name, value.encode(errors="replace")) for name, value in headers.items()]
+
+
+async def list_dead_letters(settings: Settings) -> list[DeadLetter]:
+    """Every dead letter that was not replayed yet, oldest first; raises ServiceUnavailable."""
+    async with _reader(settings) as reader:
+        try:
+            return await _unreplayed(reader, dead_letters_topic(settings))
+        except KafkaError as error:
+            raise kafka.no_answer(settings, error) from error
+
+
+async def replay_dead_letters(settings: Settings) -> int:
+    """Send each dead letter not replayed yet to where it came from; returns how many were sent.
+
+    What fails again comes back as a new dead letter. A letter without a value was empty, or too large to keep,
+    and is passed over. Raises ServiceUnavailable; what was sent by then is sent again the next time.
+    """
+    async with _reader(settings) as reader, kafka.producer(settings) as producer:
+        try:
+            letters = await _unreplayed(reader, dead_letters_topic(settings))
+            letters = [each for each in letters if each.topic and each.value is not None]
+            for letter in letters:
+                await _replay(producer, letter, activity_topic(settings))
+            await reader.commit({each: await reader.position(each) for each in reader.assignment()})
+        except KafkaError as error:
+            raise kafka.no_answer(settings, error) from error
+    return len(letters)
+
+
+def _reader(settings: Settings) -> Any:
+    """A consumer whose committed offsets say up to where the letters were replayed."""
+    return kafka.consumer(settings, group_id=f"{settings.app_id}-dead-letters")
+
+
+async def _unreplayed(reader: AIOKafkaConsumer, topic: str) -> list[DeadLetter]:
+    """Leaves `reader` at the end of what it read."""
+    await reader.topics()  # else an unknown topic would be made by asking for its partitions
+    here = [TopicPartition(topic, each) for each in reader.partitions_for_topic(topic) or ()]
+    if not here:
+        return []
+    reader.assign(here)
+    begins, ends = await reader.beginning_offsets(here), await reader.end_offsets(here)
+    letters: list[DeadLetter] = []
+    for each in here:
+        reader.seek(each, max(begins[each], await reader.committed(each) or 0))
+    while waiting := [each for each in here if await reader.position(each) < ends[each]]:
+        for records in (await reader.getmany(*waiting, timeout_ms=500)).values():
+            letters += map(_letter, records)
+    return sorted(letters, key=lambda each: (each.time_ms, each.topic, each.partition, each.offset))
+
+
+async def _replay(producer: AIOKafkaProducer, letter: DeadLetter, activity: str) -> None:
+    value = letter.value
+    if letter.topic == activity:
+        value = _dated(value, letter.time_ms)
+    known = await producer.partitions_for(letter.topic)
+    partition = letter.partition if letter.partition in known else None
+    await producer.send_and_wait(letter.topic, value, letter.key, partition)
+
+
+def _dated(value: bytes | None, time_ms: int) -> bytes | None:
+    """The event with the time at which it first came in, if it has none: it may not overtake what came since."""
+    try:
+        message = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return value
+    if not isinstance(message, dict) or "time" in message:
+        return value
+    return orjson.dumps(message | {"time": time_ms})
+
+
+def _letter(record: ConsumerRecord) -> DeadLetter:
+    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    return DeadLetter(
+        reason=headers.get("reason", "unknown"),
+        stage=headers.get("stage", "unknown"),
+        topic=headers.get("topic", ""),
+        partition=int(headers.get("partition", 0)),
+        offset=int(headers.get("offset", 0)),
+        time_ms=int(headers.get("time_ms", record.timestamp)),
+        key=record.key,
+        value=record.value or None,
+    )
