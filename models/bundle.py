@@ -28,7 +28,7 @@ from models.vision import BuiltVision, VisionModel, save_vision, vision_model
 from models.word_sources import SourceWords, save_words, word_source
 from stream_app.errors import BundleError
 
-__all__ = ["BundleManifest", "build_bundle", "ensure_bundle", "read_manifest", "verify_bundle"]
+__all__ = ["BundleManifest", "build_bundle", "build_tiny_bundle", "ensure_bundle", "read_manifest", "verify_bundle"]
 
 VISION_DIR = "saved_model/1"
 Progress = Callable[[str], None]
@@ -50,6 +50,13 @@ def build_bundle(
     source = read_words()
     say("Deriving the space that photos and words share")
     return write_bundle(bundle_dir, model, built, words, source, read_tags())
+
+
+def build_tiny_bundle(bundle_dir: Path) -> Path:
+    """Make the bundle of colours that `models.tiny` describes, for quick tests."""
+    from models import tiny
+
+    return tiny.build_tiny_bundle(bundle_dir)
 
 
 def write_bundle(

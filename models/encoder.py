@@ -7,22 +7,24 @@ when a LocalEncoder is made, not when this file is.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from models.decoding import crop_square, decode_image
 from models.manifest import BundleManifest, verify_bundle
+from models.quiet_import import import_tensorflow
 from stream_app.errors import BundleError, PhotoRejected
 
 PIXELS_MAX = 150_000_000
 LABELS_KEPT = 32  # class scores that an encoding carries: the rest share next to nothing
 # A graph is traced once per size; what is left of a batch is padded to the next one.
-BATCH_SIZES = (1, 8, 32)
+BATCH_SIZES = (1, 8, 16)
 VISION_DIR = "saved_model/1"
 
 # uint8 [n, side, side, 3] -> (float32 embeddings [n, d], float32 scores [n, classes])
@@ -82,6 +84,7 @@ class LocalEncoder:
         self._side_px, self._resize_px = _sizes(manifest)
         threads = threads or core_count()
         self._network = load_network(bundle_dir, threads=threads)
+        self._network_free = threading.Lock()  # two batches at once would be no quicker, and need twice the memory
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
     def encode_images(self, images: Sequence[bytes]) -> list[Encoding | PhotoRejected]:
@@ -113,7 +116,8 @@ class LocalEncoder:
         size = next(size for size in BATCH_SIZES if size >= len(squares))
         padded = np.zeros((size, self._side_px, self._side_px, 3), np.uint8)
         padded[: len(squares)] = [square.pixels for square in squares]
-        embeddings, scores = self._network(padded)
+        with self._network_free:
+            embeddings, scores = self._network(padded)
         encodings = iter([_encoding(*each) for each in zip(squares, embeddings, scores, strict=False)])
         return [each if isinstance(each, PhotoRejected) else next(encodings) for each in batch]
 
@@ -150,8 +154,7 @@ def core_count() -> int:
 
 def load_network(bundle_dir: Path, *, threads: int) -> Network:
     """The bundle's vision model as a frozen graph; TensorFlow is imported here."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    tf = import_tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     _configure(tf, threads)
@@ -170,9 +173,9 @@ def load_network(bundle_dir: Path, *, threads: int) -> Network:
     return run
 
 
-def _configure(tf: object, threads: int) -> None:
+def _configure(tf: Any, threads: int) -> None:
     """Threads for the cores there are, and on a GPU only the memory that is needed; a no-op once TensorFlow runs."""
-    config = tf.config  # type: ignore[attr-defined]
+    config = tf.config
     try:
         config.threading.set_intra_op_parallelism_threads(threads)
         config.threading.set_inter_op_parallelism_threads(1)

@@ -75,9 +75,15 @@ class ProcessEncoder:
         child = await self._ready_child()
         try:
             return await asyncio.wait_for(child.request(images), REQUEST_TIMEOUT_SECONDS)
-        except TimeoutError as error:
-            await asyncio.to_thread(child.stop)
+        except (ChildDied, TimeoutError) as error:
+            # A killed process counts as alive for a moment yet: the next request must not go to it.
+            await self._discard(child)
             raise ChildDied from error
+
+    async def _discard(self, child: EncoderChild) -> None:
+        async with self._starting:
+            if self._child is child:
+                await self.close()
 
     async def _ready_child(self) -> EncoderChild:
         async with self._starting:

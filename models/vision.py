@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.manifest import sha256_of
+from models.quiet_import import import_tensorflow
 from stream_app.errors import BundleError
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def package_file(package: str, file: str) -> Path:
 
 def build_efficientnet_lite0(weights_path: Path) -> BuiltVision:
     """EfficientNet-Lite0 with its ImageNet weights."""
+    import_tensorflow()
     from models.efficientnet import EfficientNetLite, expected_embedding
     from models.torch_weights import read_torch_weights
 
@@ -101,7 +103,7 @@ def vision_model(name: str) -> VisionModel:
 
 def save_vision(module: tf.Module, directory: Path, *, side_px: int, offset: float, scale: float) -> None:
     """Write a SavedModel as TF Serving wants it: uint8 photos in, `image_embedding` and `label_scores` out."""
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     @tf.function(input_signature=[tf.TensorSpec([None, side_px, side_px, 3], tf.uint8, name="photos")])
     def serve(photos: tf.Tensor) -> dict[str, tf.Tensor]:
