@@ -96,9 +96,7 @@ class KeptLog:
     def partition_count(self, topic: str) -> int:
         """How many partitions the topic had when it was kept last; 0 when it never was."""
         with self._explained():
-            (count,) = self._database.execute(
-                "SELECT count(*) FROM progress WHERE topic = ?", (topic,)
-            ).fetchone()
+            (count,) = self._database.execute("SELECT count(*) FROM progress WHERE topic = ?", (topic,)).fetchone()
         return int(count)
 
     def close(self) -> None:
@@ -235,7 +233,7 @@ def holds(path: Path, topic: str, partition: int, offset: int) -> bool:
 
 
 async def until_kept(settings: Settings, topic: str, partition: int, offset: int) -> None:
-    """Return when that record survives the end of the embedded broker; raises ServiceUnavailable when it takes too long."""
+    """Return when that record survives the end of the embedded broker; raises ServiceUnavailable after a while."""
     deadline = time.monotonic() + KEPT_SECONDS_MAX
     while not await asyncio.to_thread(holds, kept_path(settings), topic, partition, offset):
         if time.monotonic() > deadline:

@@ -38,11 +38,11 @@ _FOREIGN_VARIABLES = ("OTEL_", "SCHEMA_REGISTRY")
 
 
 class LocalServices:
-    """Holds the data folder for itself and runs the services that `settings` lacks: `with LocalServices(...) as settings`.
+    """Holds the data folder for itself, and runs the services that `settings` lacks.
 
-    What `with` gives is the same settings with the addresses filled in. The services end with the block, and
-    also when this process ends in any other way. Raises SettingsError when the folder cannot be used or another
-    process holds it, and ServiceUnavailable when a service does not start.
+    `with LocalServices(settings) as complete` gives the same settings with the addresses filled in. The services
+    end with the block, and also when this process ends in any other way. Raises SettingsError when the folder
+    cannot be used or another process holds it, and ServiceUnavailable when a service does not start.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -96,9 +96,7 @@ class _Service:
     def __init__(self, name: str, command: list[str], log: Path) -> None:
         self._name = name
         self._log = log
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_VARIABLES)
-        }
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN_VARIABLES)}
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", watchdog.__file__, *command],

@@ -106,12 +106,8 @@ async def log_id(settings: Settings) -> str:
         return str((await admin.describe_cluster())["cluster_id"])
 
 
-def _kept_for(
-    settings: Settings, name: str, retention_ms: int, further: Mapping[str, str] | None = None
-) -> TopicSpec:
-    return _spec(
-        settings, name, {"cleanup.policy": "delete", "retention.ms": str(retention_ms), **(further or {})}
-    )
+def _kept_for(settings: Settings, name: str, retention_ms: int, further: Mapping[str, str] | None = None) -> TopicSpec:
+    return _spec(settings, name, {"cleanup.policy": "delete", "retention.ms": str(retention_ms), **(further or {})})
 
 
 def _compacted(settings: Settings, name: str) -> TopicSpec:
@@ -140,10 +136,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
-    wished = [
-        NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=dict(spec.config))
-        for spec in specs
-    ]
+    wished = [NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=dict(spec.config)) for spec in specs]
     for name, code, *message in (await admin.create_topics(wished)).topic_errors:
         # Another worker may have been quicker.
         if code not in (0, TopicAlreadyExistsError.errno):

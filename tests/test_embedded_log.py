@@ -103,7 +103,7 @@ class TestASecondLife:
         async with Run(tmp_path) as run:
             await run.send((3, b"1", b"v"))
 
-        with pytest.raises(SettingsError, match="SIGHTLINE_PARTITION_COUNT=4.*received 2"):
+        with pytest.raises(SettingsError, match=r"SIGHTLINE_PARTITION_COUNT=4.*received 2"):
             async with Run(tmp_path, partition_count=2):
                 pass
 

@@ -142,7 +142,7 @@ class TestPorts:
         """Before anything else is started."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-            with pytest.raises(SettingsError, match=f"127.0.0.1:{port}.*already in use.*--port"):
+            with pytest.raises(SettingsError, match=rf"127[.]0[.]0[.]1:{port}.*already in use.*--port"):
                 check_port_free("127.0.0.1", port)
         check_port_free("127.0.0.1", port)
 
