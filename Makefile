@@ -1,0 +1,46 @@
+# One word each: install, demo, test, check, bench, test-gpu, lock, clean.
+#   make demo PHOTOS=~/Pictures [PORT=6066]      make test [TESTS="tests/test_shard.py -k merge"]
+
+VENV ?= .venv
+PORT ?= 6066
+PHOTOS ?=
+TESTS ?= tests
+EXTRAS ?= demo,dev
+STAMP = $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)-$(EXTRAS)
+# Annoy is compiled here. It defaults to -march=native, which is right for the machine at hand.
+
+.PHONY: install demo test check bench test-gpu lock clean
+.DEFAULT_GOAL := install
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@./deploy/install $(VENV) $(EXTRAS)
+	@rm -f $(VENV)/installed-* && touch $@
+
+demo: $(STAMP)
+	@$(VENV)/bin/sightline up --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)",--starter)
+
+test: $(STAMP)
+	@$(VENV)/bin/python -m pytest $(TESTS)
+
+check: $(STAMP)
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/python -m pytest -q tests/test_import_floors.py
+
+bench: $(STAMP)
+	@set -e; for each in tests/benchmarks/bench_*.py; do echo "== $$each"; $(VENV)/bin/python $$each; done
+
+test-gpu: $(STAMP)
+	@$(VENV)/bin/python -c "import tensorflow as tf, sys; sys.exit(not tf.config.list_physical_devices('GPU'))" \
+		2>/dev/null && $(VENV)/bin/python -m pytest $(TESTS) \
+		|| { echo "make test-gpu: expected a GPU that TensorFlow can use, found none. 'make test' needs none."; exit 1; }
+
+# Writes the exact versions that `install` uses: what pip resolves today, on the oldest Python that we support.
+lock:
+	@./deploy/lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info bench-out
