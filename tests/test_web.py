@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -318,6 +319,18 @@ class TestPage:
 
         for name in [part.split('"')[0] for part in text.split('"/static/')[1:]]:
             assert (await client.get(f"/static/{name}")).status == 200
+
+    async def test_every_module_that_a_module_imports_is_served(self, client: Any) -> None:
+        """Followed from the first module on, as a browser does."""
+        seen, waiting = set(), ["app.js"]
+        while waiting:
+            name = waiting.pop()
+            reply = await client.get(f"/static/{name}")
+            assert (reply.status, reply.content_type) == (200, "text/javascript"), name
+            seen.add(name)
+            waiting += set(re.findall(r'from "\./([a-z]+\.js)"', await reply.text())) - seen
+
+        assert {"api.js", "grid.js", "uploads.js"} <= seen
 
     async def test_an_unchanged_page_is_304(self, client: Any) -> None:
         """The browser's copy is confirmed by its ETag."""
