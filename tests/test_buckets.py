@@ -115,9 +115,7 @@ async def test_versions_are_compared_as_numbers(buckets, earlier, later):
 async def test_a_photo_twice_in_one_batch_ends_with_its_newest_version(buckets):
     """In either order."""
     old, new = unit(2)
-    await buckets.put_many(
-        0, [Entry(1, at(1), old), Entry(1, at(2), new), Entry(2, at(2), new), Entry(2, at(1), old)]
-    )
+    await buckets.put_many(0, [Entry(1, at(1), old), Entry(1, at(2), new), Entry(2, at(2), new), Entry(2, at(1), old)])
 
     for photo_id in (1, 2):
         assert np.allclose(await buckets.vector(0, photo_id), new, atol=1e-3)
@@ -263,9 +261,7 @@ async def test_a_restarted_redis_learns_the_script_again(buckets, client):
 async def test_concurrent_writers_leave_the_newest_version(buckets, client):
     """Twenty versions of one photo at the same time: one vector, one bucket a table."""
     vectors = unit(20)
-    await asyncio.gather(
-        *(buckets.put_many(0, [Entry(1, at(n), vectors[n])]) for n in np.random.permutation(20))
-    )
+    await asyncio.gather(*(buckets.put_many(0, [Entry(1, at(n), vectors[n])]) for n in np.random.permutation(20)))
 
     assert await buckets.versions(0) == {1: at(19)}
     assert sorted((await bucket_members(client)).values()) == [{b"1"}] * PLANES.table_count

@@ -73,9 +73,7 @@ def test_probes_come_in_order_of_margin_and_reach_every_bucket_once():
 
     costs = [probe.cost for probe in probes]
     assert costs == pytest.approx(sorted(costs))
-    assert {(probe.table, probe.bucket_key) for probe in probes} == set(
-        itertools.product(range(3), range(64))
-    )
+    assert {(probe.table, probe.bucket_key) for probe in probes} == set(itertools.product(range(3), range(64)))
     assert len(probes) == 3 * 64
 
 

@@ -55,14 +55,16 @@ def test_equal_scores_are_ordered_by_photo_id():
 def test_candidates_are_ranked_by_exact_score():
     """The score is the dot product, and the best comes first."""
     query = np.array([0.6, 0.8], dtype=np.float32)
-    vectors = np.eye(2, dtype=np.float32)
 
-    hits = rerank([(7, OLD, vectors[0]), (8, NEW, vectors[1])], query, 5, "buckets")
+    rows, scores = rerank(np.eye(2, dtype=np.float32), np.array([7, 8]), query, 5, None)
 
-    assert [(hit.photo_id, round(hit.score, 4)) for hit in hits] == [(8, 0.8), (7, 0.6)]
+    assert rows.tolist() == [1, 0]
+    assert np.allclose(scores, [0.8, 0.6])
 
 
 def test_no_candidates_make_no_hits():
     """An empty source is no error."""
-    assert rerank([], np.ones(2, dtype=np.float32), 5, "buckets") == []
+    rows, _ = rerank(np.empty((0, 2), dtype=np.float32), np.array([]), np.ones(2, dtype=np.float32), 5, None)
+
+    assert rows.tolist() == []
     assert best_hits([], 5) == []

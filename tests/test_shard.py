@@ -163,9 +163,7 @@ def test_an_uneven_batch_is_refused(shard):
         shard.add_many([1, 2, 3], [at(1)] * 2, unit(3))
 
 
-@pytest.mark.parametrize(
-    "bad", [np.zeros(DIMENSIONS), np.ones(DIMENSIONS), np.ones(3), np.full(DIMENSIONS, np.nan)]
-)
+@pytest.mark.parametrize("bad", [np.zeros(DIMENSIONS), np.ones(DIMENSIONS), np.ones(3), np.full(DIMENSIONS, np.nan)])
 def test_a_bad_query_is_refused(shard, bad):
     """A query is held to the same rule as a photo."""
     with pytest.raises(VectorRejected):

@@ -1,5 +1,5 @@
 """The index: LSH buckets in Redis, and shards that are searchable at once and never rebuilt whole.
 
 In reading order: `vectors`, `ranking`, `policy` (pure), `files`, `manifest`, `memtable`, `segment`,
-`tombstones`, `snapshot`, `merging`, `folder`, `writer`, `shard` (on disk); `lsh`, `buckets` (in Redis).
+`tombstones`, `snapshot`, `merging`, `folder`, `writer`, `shard` (on disk); `lsh`, `scripts`, `buckets` (in Redis).
 """

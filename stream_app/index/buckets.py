@@ -13,9 +13,8 @@ vector (float16); a removed photo's value is the version alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha1
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,64 +22,28 @@ from numpy.typing import ArrayLike
 from redis.exceptions import NoScriptError, RedisError
 
 from stream_app.errors import QueryRejected, ServiceUnavailable
+from stream_app.index import scripts
 from stream_app.index.lsh import Hyperplanes
-from stream_app.index.ranking import Allow, Hit, best_hits, rerank
+from stream_app.index.ranking import Allow, Hit, best_hits, bounded, rerank
+from stream_app.index.scripts import Script
 from stream_app.index.vectors import unit_vector, unit_vectors
 from stream_app.versions import Version
 
 VERSION_BYTES = 21
 KEY_BYTES = 3
+ID_DIGITS = 19
+ID_POWERS = 10 ** np.arange(ID_DIGITS - 1, -1, -1, dtype=np.int64)
 
-#: Entries one call of the script writes: Redis serves nobody else meanwhile (about 0.1 ms for ten).
+#: Entries one call of the script writes: Redis serves nobody else meanwhile, for about a millisecond.
 ENTRIES_PER_CALL = 50
 #: A partition of at most so many photos is read whole: exact, and quicker than hunting through empty buckets.
 SCAN_PHOTOS_MAX = 1_000
-#: Buckets that one search looks into, round by round, until it has enough candidates.
-PROBES_PER_ROUND = (64, 192, 768, 3_072)
-PROBES_PER_UNION = 64
+#: Photos of one page of a scan, half a megabyte.
+SCAN_PAGE = 1_000
+#: Buckets that one search looks into, round by round, until there are enough candidates.
+PROBES_PER_ROUND = (256, 768, 3_072)
+PROBES_PER_UNION = 32
 CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 2_000
-#: Vectors read at a time; about half a megabyte.
-READ_VECTORS = 1_000
-
-#: Compare-and-set: an entry whose version is not newer changes nothing. Repeating it is harmless, also after
-#: a call that Redis broke off, because the value is written last. Bucket keys are computed inside and so are
-#: not declared as KEYS: they carry the hash tag of KEYS[1], which is what a Cluster asks of them.
-PUT_SCRIPT = """
-local values, removed, prefix, tables = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
-
-local function newer(one, other)  -- not `>`: that compares by the server's locale
-  for at = 1, 21 do
-    local a, b = string.byte(one, at), string.byte(other, at)
-    if a ~= b then return a > b end
-  end
-  return false
-end
-
-local function each_bucket(value, command, photo_id)
-  if #value == 21 then return end
-  for table = 0, tables - 1 do
-    local a, b, c = string.byte(value, 22 + 3 * table, 24 + 3 * table)
-    redis.call(command, prefix .. table .. ':' .. (a * 65536 + b * 256 + c), photo_id)
-  end
-end
-
-local changed = {}
-for at = 3, #ARGV, 2 do
-  local photo_id, value = ARGV[at], ARGV[at + 1]
-  local known = redis.call('HGET', values, photo_id)
-  if known and not newer(value, known) then
-    changed[#changed + 1] = 0
-  else
-    if known then each_bucket(known, 'SREM', photo_id) end
-    each_bucket(value, 'SADD', photo_id)
-    redis.call(#value == 21 and 'SADD' or 'SREM', removed, photo_id)
-    redis.call('HSET', values, photo_id, value)
-    changed[#changed + 1] = 1
-  end
-end
-return changed
-"""
-PUT_SHA = sha1(PUT_SCRIPT.encode()).hexdigest()
 
 
 class Entry(NamedTuple):
@@ -124,9 +87,7 @@ class RedisBuckets:
         """Remove photos and remember the versions, so that an older put later changes nothing."""
         return await self._write(partition, [(photo_id, version.pack()) for photo_id, version in removals])
 
-    async def search(
-        self, partition: int, vector: ArrayLike, k: int, *, allow: Allow | None = None
-    ) -> list[Hit]:
+    async def search(self, partition: int, vector: ArrayLike, k: int, *, allow: Allow | None = None) -> list[Hit]:
         """The `k` photos found nearest to `vector`, best first; fewer only when the partition has no more."""
         if k < 1:
             raise QueryRejected("k is out of range", expected="at least 1", received=str(k))
@@ -142,7 +103,11 @@ class RedisBuckets:
         """The photo's vector, float32 [dimensions], or None when it is not here."""
         with _answering():
             value = await self._client.hget(self._key(partition, "v"), photo_id)
-        return None if value is None or len(value) == VERSION_BYTES else self._vector(value)
+        return (
+            None
+            if value is None or len(value) == VERSION_BYTES
+            else self._vectors(np.frombuffer(value, dtype=np.uint8)[None, :])[0]
+        )
 
     async def count(self, partition: int) -> int:
         """The number of photos that can be found."""
@@ -156,96 +121,79 @@ class RedisBuckets:
     async def versions(self, partition: int) -> dict[int, Version]:
         """The newest version known of every photo, also of the removed ones."""
         with _answering():
-            return {
-                photo_id: Version.unpack(value[:VERSION_BYTES])
-                async for photo_id, value in self._values(partition)
-            }
+            values = self._client.hscan_iter(self._key(partition, "v"), count=SCAN_PAGE)
+            return {int(photo_id): Version.unpack(value[:VERSION_BYTES]) async for photo_id, value in values}
 
     async def _write(self, partition: int, values: Sequence[tuple[int, bytes]]) -> list[bool]:
         if not values:
             return []
         with _answering():
             try:
-                answers = await self._call_script(partition, values)
+                answers = await self._put(partition, values)
             except NoScriptError:  # Redis was restarted, or this is its first call
-                await self._client.script_load(PUT_SCRIPT)
-                answers = await self._call_script(partition, values)
+                await self._client.script_load(scripts.PUT.text)
+                answers = await self._put(partition, values)
         return [bool(changed) for answer in answers for changed in answer]
 
-    async def _call_script(self, partition: int, values: Sequence[tuple[int, bytes]]) -> list[list[int]]:
+    async def _put(self, partition: int, values: Sequence[tuple[int, bytes]]) -> list[list[int]]:
         keys = [self._key(partition, "v"), self._key(partition, "d")]
         async with self._client.pipeline(transaction=False) as pipe:
-            for some in _batches(values, ENTRIES_PER_CALL):
-                arguments = [self._key(partition, "b:"), self._planes.table_count, *itertools.chain(*some)]
-                pipe.evalsha(PUT_SHA, len(keys), *keys, *arguments)
+            for first in range(0, len(values), ENTRIES_PER_CALL):
+                entries = itertools.chain(*values[first : first + ENTRIES_PER_CALL])
+                pipe.evalsha(scripts.PUT.sha, 2, *keys, self._key(partition, "b:"), self._planes.table_count, *entries)
             return await pipe.execute()
 
     async def _probe(self, partition: int, query: np.ndarray, k: int, allow: Allow | None) -> list[Hit]:
-        probes = self._planes.probes(query)
-        seen: set[bytes] = set()
+        probes, prefix = self._planes.probes(query), self._key(partition, "b:")
+        enough = max(CANDIDATES_MIN, CANDIDATES_PER_HIT * k)
         hits: list[Hit] = []
+        candidates = 0
         for probe_count in PROBES_PER_ROUND:
-            prefix = self._key(partition, "b:")
-            keys = [
-                f"{prefix}{each.table}:{each.bucket_key}" for each in itertools.islice(probes, probe_count)
-            ]
-            fresh = await self._members(keys) - seen
-            seen |= fresh
-            hits = best_hits([hits, await self._rank(partition, fresh, query, k, allow)], k)
-            if len(hits) == k and len(seen) >= max(CANDIDATES_MIN, CANDIDATES_PER_HIT * k):
+            keys = [f"{prefix}{each.table}:{each.bucket_key}" for each in itertools.islice(probes, probe_count)]
+            keys.insert(0, self._key(partition, "v"))
+            rows = self._rows(await self._evaluate(scripts.READ_BUCKETS, keys, enough, PROBES_PER_UNION))
+            candidates += len(rows)
+            hits = best_hits([hits, self._ranked(rows, query, k, allow)], k)
+            if len(hits) == k and candidates >= enough:
                 break
-        return hits
-
-    async def _members(self, bucket_keys: Sequence[str]) -> set[bytes]:
-        async with self._client.pipeline(transaction=False) as pipe:
-            for some in _batches(bucket_keys, PROBES_PER_UNION):
-                pipe.sunion(list(some))
-            return set().union(*await pipe.execute())
-
-    async def _rank(
-        self, partition: int, photo_ids: Iterable[bytes], query: np.ndarray, k: int, allow: Allow | None
-    ) -> list[Hit]:
-        hits: list[Hit] = []
-        for some in _batches(sorted(photo_ids), READ_VECTORS):
-            values = await self._client.hmget(self._key(partition, "v"), list(some))
-            found = ((int(photo_id), value) for photo_id, value in zip(some, values, strict=True) if value)
-            hits = best_hits([hits, self._ranked(found, query, k, allow)], k)
         return hits
 
     async def _scan(self, partition: int, query: np.ndarray, k: int, allow: Allow | None) -> list[Hit]:
         hits: list[Hit] = []
-        waiting: list[tuple[int, bytes]] = []
-        async for photo_id, value in self._values(partition):
-            waiting.append((photo_id, value))
-            if len(waiting) == READ_VECTORS:
-                hits = best_hits([hits, self._ranked(waiting, query, k, allow)], k)
-                waiting.clear()
-        return best_hits([hits, self._ranked(waiting, query, k, allow)], k)
+        keys, cursor = [self._key(partition, "v")], b"0"
+        while True:
+            cursor, page = await self._evaluate(scripts.READ_PAGE, keys, cursor, SCAN_PAGE)
+            hits = best_hits([hits, self._ranked(self._rows(page), query, k, allow)], k)
+            if int(cursor) == 0:
+                return hits
 
-    async def _values(self, partition: int) -> AsyncIterator[tuple[int, bytes]]:
-        async for photo_id, value in self._client.hscan_iter(self._key(partition, "v"), count=READ_VECTORS):
-            yield int(photo_id), value
+    async def _evaluate(self, script: Script, keys: Sequence[str], *arguments: Any) -> Any:
+        try:
+            return await self._client.evalsha(script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._client.eval(script.text, len(keys), *keys, *arguments)
 
-    def _ranked(
-        self, found: Iterable[tuple[int, bytes]], query: np.ndarray, k: int, allow: Allow | None
-    ) -> list[Hit]:
-        living = [
-            (photo_id, Version.unpack(value[:VERSION_BYTES]), self._vector(value))
-            for photo_id, value in found
-            if len(value) > VERSION_BYTES and (allow is None or allow(photo_id))
+    def _ranked(self, rows: np.ndarray, query: np.ndarray, k: int, allow: Allow | None) -> list[Hit]:
+        photo_ids = (rows[:, :ID_DIGITS].astype(np.int64) - ord("0")) @ ID_POWERS
+        values = rows[:, ID_DIGITS:]
+        best, scores = rerank(self._vectors(values), photo_ids, query, k, allow)
+        return [
+            Hit(int(photo_ids[row]), bounded(score), Version.unpack(values[row, :VERSION_BYTES].tobytes()), "buckets")
+            for row, score in zip(best, scores, strict=True)
         ]
-        return rerank(living, query, k, "buckets")
 
-    def _vector(self, value: bytes) -> np.ndarray:
+    def _rows(self, answer: bytes) -> np.ndarray:
+        """A script's rows: uint8 [n, row length]."""
+        length = ID_DIGITS + VERSION_BYTES + KEY_BYTES * self._planes.table_count + 2 * self._planes.dimensions
+        return np.frombuffer(answer, dtype=np.uint8).reshape(-1, length)
+
+    def _vectors(self, values: np.ndarray) -> np.ndarray:
+        """The vectors in living photos' values, uint8 [n, value length]: float32 [n, dimensions]."""
         start = VERSION_BYTES + KEY_BYTES * self._planes.table_count
-        return np.frombuffer(value, dtype="<f2", offset=start).astype(np.float32)
+        return np.ascontiguousarray(values[:, start:]).view("<f2").astype(np.float32)
 
     def _key(self, partition: int, rest: str) -> str:
         return f"{{{self._space_id}:{partition}}}:{self._planes.layout_id}:{rest}"
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 @contextmanager

@@ -153,9 +153,7 @@ def _entries(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     # Only photos that occur more than once are looked at: sorting a million versions takes seconds.
     buried = np.fromiter(known, dtype=np.int64, count=len(known))
-    everything, counts = np.unique(
-        np.concatenate([buried, *(each.photo_ids for each in segments)]), return_counts=True
-    )
+    everything, counts = np.unique(np.concatenate([buried, *(each.photo_ids for each in segments)]), return_counts=True)
     repeated = everything[counts > 1]
     found = [np.flatnonzero(np.isin(each.photo_ids, repeated)) for each in segments]
     packed = np.frombuffer(b"".join(each.pack() for each in known.values()), np.uint8).reshape(-1, 21)

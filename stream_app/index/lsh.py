@@ -40,9 +40,7 @@ class Hyperplanes:
         self, dimensions: int, *, bits_per_key: int = 12, table_count: int = TABLE_COUNT, seed: int = 1
     ) -> None:
         if not BITS_PER_KEY_MIN <= bits_per_key <= BITS_PER_KEY_MAX:
-            raise ValueError(
-                f"bits_per_key must be {BITS_PER_KEY_MIN} to {BITS_PER_KEY_MAX}, not {bits_per_key}"
-            )
+            raise ValueError(f"bits_per_key must be {BITS_PER_KEY_MIN} to {BITS_PER_KEY_MAX}, not {bits_per_key}")
         self.dimensions = dimensions
         self.bits_per_key = bits_per_key
         self.table_count = table_count
@@ -65,9 +63,7 @@ class Hyperplanes:
         """Every bucket of every table, likeliest first: its own, then those across its nearest planes."""
         margins = self.margins(vector[None, :])
         keys = self._keys(margins)[0]
-        tables = [
-            _probes_of_table(table, int(keys[table]), margins[0, table]) for table in range(self.table_count)
-        ]
+        tables = [_probes_of_table(table, int(keys[table]), margins[0, table]) for table in range(self.table_count)]
         return heapq.merge(*tables)
 
     def _keys(self, margins: np.ndarray) -> np.ndarray:

@@ -87,9 +87,7 @@ def read(directory: Path) -> Manifest | None:
 
 def _from_json(body: dict[str, Any]) -> Manifest:
     segments = tuple(
-        SegmentRecord(
-            each["name"], each["rows"], {name: Fingerprint(*seal) for name, seal in each["files"].items()}
-        )
+        SegmentRecord(each["name"], each["rows"], {name: Fingerprint(*seal) for name, seal in each["files"].items()})
         for each in body.pop("segments")
     )
     tombstones = body.pop("tombstones")

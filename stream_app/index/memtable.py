@@ -27,9 +27,7 @@ class MemtableView(NamedTuple):
         """What a hit says of where it was found."""
         return "memtable"
 
-    def nearest(
-        self, query: np.ndarray, k: int, sequence: int, allow: Allow | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, query: np.ndarray, k: int, sequence: int, allow: Allow | None) -> tuple[np.ndarray, np.ndarray]:
         """The `k` best rows that live at `sequence`, and their scores."""
         scores = self.vectors @ query
         scores[self.died <= sequence] = -np.inf

@@ -98,9 +98,7 @@ class MergeProcesses:
             if self._stopped:
                 raise ServiceUnavailable("the shard is closed", remedy="Open it again.")
             pipe = subprocess.PIPE
-            process = subprocess.Popen(
-                command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, env=_environment()
-            )
+            process = subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, env=_environment())
             self._running.add(process)
         return process
 

@@ -25,10 +25,8 @@ Allow = Callable[[int], bool]
 
 def best_rows(scores: np.ndarray, k: int) -> np.ndarray:
     """Rows of the `k` highest scores, best first; a row scored -inf is never among them."""
-    if k < len(scores):
-        rows = np.argpartition(scores, len(scores) - k)[len(scores) - k :]
-    else:
-        rows = np.arange(len(scores))
+    start = max(0, len(scores) - k)
+    rows = np.argpartition(scores, start)[start:] if start else np.arange(len(scores))
     rows = rows[scores[rows] > -np.inf]
     return rows[np.argsort(-scores[rows], kind="stable")]
 
@@ -67,18 +65,12 @@ def best_hits(sources: Iterable[Iterable[Hit]], k: int) -> list[Hit]:
 
 
 def rerank(
-    candidates: Iterable[tuple[int, Version, np.ndarray]], query: np.ndarray, k: int, source: str
-) -> list[Hit]:
-    """The `k` best of (photo_id, version, vector) candidates by exact score, best first."""
-    known = list(candidates)
-    if not known:
-        return []
-    photo_ids = np.array([photo_id for photo_id, _, _ in known], dtype=np.int64)
-    scores = np.stack([vector for _, _, vector in known]).astype(np.float32) @ query
-    return [
-        Hit(int(photo_ids[at]), bounded(scores[at]), known[at][1], source)
-        for at in ranked(photo_ids, scores, k)
-    ]
+    vectors: np.ndarray, photo_ids: np.ndarray, query: np.ndarray, k: int, allow: Allow | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` best rows of candidate vectors float32 [n, dimensions], best first, and their exact scores."""
+    scores = vectors @ query
+    rows = best_allowed_rows(scores, photo_ids, k, allow)
+    return rows, scores[rows]
 
 
 def bounded(score: float) -> float:

@@ -122,15 +122,11 @@ class Segment:
             return self._wide @ query
         scores = np.empty(len(self), dtype=np.float32)
         for start in range(0, len(self), SCAN_ROWS):
-            scores[start : start + SCAN_ROWS] = (
-                self._vectors[start : start + SCAN_ROWS].astype(np.float32) @ query
-            )
+            scores[start : start + SCAN_ROWS] = self._vectors[start : start + SCAN_ROWS].astype(np.float32) @ query
         return scores
 
 
-def open_segment(
-    directory: Path, record: SegmentRecord, dimensions: int, *, forest_vectors_min: int
-) -> Segment:
+def open_segment(directory: Path, record: SegmentRecord, dimensions: int, *, forest_vectors_min: int) -> Segment:
     """Check every file of a segment and open it; raises SegmentCorrupt naming the file.
 
     A damaged forest alone loses nothing: the segment is scanned until a merge writes a new one.

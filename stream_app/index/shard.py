@@ -94,9 +94,7 @@ class Shard:
         """Add or replace one photo; False, and no change, when `version` is not newer than what is known."""
         return self.add_many([photo_id], [version], unit_vector(vector, self.dimensions)[None, :])[0]
 
-    def add_many(
-        self, photo_ids: Sequence[int], versions: Sequence[Version], vectors: ArrayLike
-    ) -> list[bool]:
+    def add_many(self, photo_ids: Sequence[int], versions: Sequence[Version], vectors: ArrayLike) -> list[bool]:
         """Like `add` for each photo in turn; raises VectorRejected, and adds none, when one vector is bad."""
         fit = rounded(unit_vectors(vectors, self.dimensions))
         if not len(photo_ids) == len(versions) == len(fit):
@@ -161,11 +159,7 @@ class Shard:
         with self._seal_lock, self._folder.writing():
             frozen = self._freeze()
             unchanged = next_offset in (None, self.manifest.next_offset)
-            if (
-                unchanged
-                and not frozen.memtables
-                and frozen.tombstone_changes == self._durable_tombstone_changes
-            ):
+            if unchanged and not frozen.memtables and frozen.tombstone_changes == self._durable_tombstone_changes:
                 return
             self._seal(frozen, self.manifest.next_offset if next_offset is None else next_offset)
 

@@ -25,9 +25,7 @@ class Snapshot(NamedTuple):
         """The `k` best hits, best first; the search budget is shared among the forests by size."""
         sources: list[MemtableView | Segment] = [*self.memtables, *self.segments]
         found = [table.nearest(query, k, self.sequence, allow) for table in self.memtables]
-        budgets = iter(
-            share_search_k([len(each) for each in self.segments if each.has_forest], k, self.settings)
-        )
+        budgets = iter(share_search_k([len(each) for each in self.segments if each.has_forest], k, self.settings))
         for segment in self.segments:
             search_k = next(budgets) if segment.has_forest else 0
             found.append(segment.nearest(query, k, self.sequence, allow, search_k))
@@ -40,9 +38,7 @@ class Snapshot(NamedTuple):
             yield from map(int, source.photo_ids[source.died > self.sequence])
 
 
-def _best(
-    sources: list[MemtableView | Segment], found: list[tuple[np.ndarray, np.ndarray]], k: int
-) -> list[Hit]:
+def _best(sources: list[MemtableView | Segment], found: list[tuple[np.ndarray, np.ndarray]], k: int) -> list[Hit]:
     if not found:
         return []
     origins = np.repeat(np.arange(len(found)), [len(rows) for rows, _ in found])
@@ -54,7 +50,5 @@ def _best(
     hits = []
     for at in ranked(photo_ids, scores, k):
         source = sources[origins[at]]
-        hits.append(
-            Hit(int(photo_ids[at]), bounded(scores[at]), source.version(int(rows[at])), source.source)
-        )
+        hits.append(Hit(int(photo_ids[at]), bounded(scores[at]), source.version(int(rows[at])), source.source))
     return hits

@@ -70,6 +70,4 @@ class SegmentWriter:
 
     def _job(self, target: Path, sources: list[tuple[str, str]]) -> Job:
         chosen = self._settings
-        return Job(
-            str(target), sources, chosen.forest_vectors_min, chosen.n_trees, chosen.build_threads, chosen.seed
-        )
+        return Job(str(target), sources, chosen.forest_vectors_min, chosen.n_trees, chosen.build_threads, chosen.seed)
