@@ -105,33 +105,35 @@ def scan_folder(root: Path) -> FolderScan:
     return scan
 
 
-async def watch_folder(root: Path, ready: asyncio.Event) -> AsyncIterator[None]:
-    """Yields after each burst of changes below `root`, and now and then without one.
+async def watch_folder(root: Path) -> AsyncIterator[None]:
+    """Yields as soon as it watches, then after each burst of changes below `root`, and now and then without one.
 
-    Changes count from the moment at which `ready` is set; raises SettingsError when the system cannot watch.
+    No change after the first yield is missed; raises SettingsError when the system cannot watch.
     """
 
     def concerns_us(_: Change, path: str) -> bool:
         return not any(part.startswith(".") for part in Path(path).relative_to(root).parts)
 
+    changes = awatch(
+        root,
+        watch_filter=concerns_us,
+        rust_timeout=int(LOOK_AGAIN_SECONDS * 1000),
+        yield_on_timeout=True,
+        raise_interrupt=False,
+    )
+    first = asyncio.ensure_future(anext(changes, None))
     try:
-        changes = awatch(
-            root,
-            watch_filter=concerns_us,
-            rust_timeout=int(LOOK_AGAIN_SECONDS * 1000),
-            yield_on_timeout=True,
-            raise_interrupt=False,
-        )
-        first = asyncio.ensure_future(anext(changes, None))
-        await asyncio.sleep(0)  # its first step, in which the system begins to watch
-        ready.set()
-        if await first is None:
-            return
+        await asyncio.sleep(0)  # the first step of the task, in which the system begins to watch
+        if not first.done():
+            yield
+        await first
         yield
         async for _ in changes:
             yield
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise SettingsError(f"{root} cannot be followed", received=str(error)) from error
+    finally:
+        first.cancel()
 
 
 class _LeftOut(Exception):
@@ -161,10 +163,10 @@ def _photo_file(root: Path, path: Path, photo_id: int, now_ms: int) -> PhotoFile
         raise _LeftOut("no regular file")
     if not os.access(path, os.R_OK):
         raise _LeftOut("it may not be read")
-    return PhotoFile(photo_id, path, _event_time_ms(status, now_ms), status.st_size)
+    return PhotoFile(photo_id, path, event_time_ms(status, now_ms), status.st_size)
 
 
-def _event_time_ms(status: os.stat_result, now_ms: int) -> int:
+def event_time_ms(status: os.stat_result, now_ms: int) -> int:
     """The later of change and rename, so that sending an unchanged file again is old news, also of a deleted one."""
     changed_ms, renamed_ms = status.st_mtime_ns // 1_000_000, status.st_ctime_ns // 1_000_000
     # A camera's clock that runs ahead would make each new sending newer than the one before.
