@@ -24,6 +24,7 @@ from stream_app.settings import Settings
 
 KAFKA_URL = os.environ.get("SIGHTLINE_TEST_KAFKA_URL", "")
 REDIS_SERVER = os.environ.get("SIGHTLINE_TEST_REDIS_SERVER", "")
+TALLY = os.environ.get("SIGHTLINE_TEST_TALLY", "")
 REAL = bool(KAFKA_URL or REDIS_SERVER)
 NAMES = {
     "embedded": "Tansu and Valkey, embedded",
@@ -83,10 +84,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What ran on which."""
+    """What ran on which, in this run and, where a tally is kept, in the runs before it."""
+    lines = [f"{name:30} {count:5} {outcome}" for (name, outcome), count in sorted(_ran.items())]
+    if TALLY:
+        with Path(TALLY).open("a+") as tally:
+            tally.writelines(f"{line}\n" for line in lines)
+            tally.seek(0)
+            lines = tally.read().splitlines()
     terminalreporter.section("services")
-    for (name, outcome), count in sorted(_ran.items()):
-        terminalreporter.write_line(f"{name:30} {count:5} {outcome}")
+    for line in lines:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture
