@@ -116,16 +116,25 @@ async def _embedded(uploads: Sequence[Fact], room: EmbeddingRoom) -> list[Entry]
     return list(carried.items())
 
 
-async def _carried_over(digests: Mapping[Fact, str | None], room: EmbeddingRoom) -> dict[Fact, EmbeddingRecord]:
+async def _carried_over(
+    digests: Mapping[Fact, str | None], room: EmbeddingRoom
+) -> dict[Fact, EmbeddingRecord]:
     """The present records of those facts whose photo has the same bytes already, with the facts' versions."""
-    same = {fact: _known(fact, room) for fact, digest in digests.items() if digest and digest == _known(fact, room).sha256}
+    same = {
+        fact: _known(fact, room)
+        for fact, digest in digests.items()
+        if digest and digest == _known(fact, room).sha256
+    }
     carried: dict[Fact, EmbeddingRecord] = {}
     for partition in {fact.partition for fact in same}:
         here = {fact: row for fact, row in same.items() if fact.partition == partition}
         found = await room.embeddings.read_back(partition, [row.offset for row in here.values()])
         for fact, row in here.items():
             record = found.get(row.offset)
-            if isinstance(record, PhotoEmbedded) and (record.photo_id, record.sha256) == (fact.photo_id, row.sha256):
+            if isinstance(record, PhotoEmbedded) and (record.photo_id, record.sha256) == (
+                fact.photo_id,
+                row.sha256,
+            ):
                 carried[fact] = replace(record, version=fact.version, url=fact.activity.url)
     return carried
 

@@ -20,9 +20,10 @@ from models.space import Space
 from stream_app import topics
 from stream_app.catalogue import PhotoRow
 from stream_app.dead_letters import DeadLetters
-from stream_app.embedded_log import until_kept
+from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.index.buckets import RedisBuckets
+from stream_app.index.lsh import Hyperplanes
 from stream_app.live_index import LiveIndex
 from stream_app.local_services import faust_settings
 from stream_app.photos import PhotoReader
@@ -56,11 +57,14 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     photos: RowTable[PhotoRow] = _row_table(app, "photos", PhotoRow, settings)
     embedded: RowTable[EmbeddedRow] = _row_table(app, "embedded", EmbeddedRow, settings)
     redis_client = redis.asyncio.from_url(settings.redis_url)
-    buckets = RedisBuckets(redis_client, space_id=space.space_id, dimensions=space.search_dimensions)
+    planes = Hyperplanes(space.search_dimensions)
+    buckets = RedisBuckets(redis_client, space_id=space.space_id, planes=planes)
     index = LiveIndex(settings, space, embeddings, buckets)
 
     declare_cataloguing(app, activity, photos, dead_letters, settings)
-    declare_embedding(app, activity, EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters), settings)
+    declare_embedding(
+        app, activity, EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters), settings
+    )
     declare_indexing(app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters), settings)
 
     _follow_assignment(app, index, embeddings.name, log_id)
@@ -118,7 +122,14 @@ def _faust_metrics() -> FaustMetrics:
 
 def _raw_topic(app: faust.App, name: str) -> faust.Topic:
     """A topic of raw bytes: decoding is the agents' work, so that a bad message becomes a dead letter."""
-    return app.topic(name, key_type=bytes, value_type=bytes, internal=False, allow_empty=True)
+    return app.topic(
+        name,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        allow_empty=True,
+    )
 
 
 def _row_table(app: faust.App, name: str, row: Any, settings: Settings) -> RowTable[Any]:
@@ -134,10 +145,10 @@ def _row_table(app: faust.App, name: str, row: Any, settings: Settings) -> RowTa
 def _follow_assignment(app: faust.App, index: LiveIndex, topic: str, log_id: str) -> None:
     """Open the shards of the partitions that this worker was given, once its tables are recovered."""
 
-    async def expect(_: Any, **__: Any) -> None:
+    async def expect(*_: Any, **__: Any) -> None:
         index.expect_partitions()
 
-    async def recovered(_: Any, **__: Any) -> None:
+    async def recovered(*_: Any, **__: Any) -> None:
         owned = {each.partition for each in app.consumer.assignment() if each.topic == topic}
         app.loop.create_task(open_shards(owned))
 
@@ -169,7 +180,7 @@ def _keep_house(
     async def seal_and_merge(_: Any) -> None:
         await index.seal_and_merge()
 
-    async def close(_: Any, **__: Any) -> None:
+    async def close(*_: Any, **__: Any) -> None:
         await index.close()
         await encoder.close()
         await reader.close()
@@ -177,11 +188,11 @@ def _keep_house(
 
     app.task(start_encoder)
     app.timer(interval=settings.seal_interval_seconds)(seal_and_merge)
-    app.on_shutdown.connect(close, weak=False)
+    app.on_before_shutdown.connect(close, weak=False)
 
 
 def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None]]:
-    """Waits until an offset outlives the embedded broker; a real broker needs no waiting."""
+    """Waits until an offset outlives the embedded broker, where `sightline up` keeps its log; else not at all."""
 
     async def at_once(partition: int, offset: int) -> None:
         await asyncio.sleep(0)
@@ -189,7 +200,8 @@ def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None
     async def until_on_disk(partition: int, offset: int) -> None:
         await until_kept(settings, topic, partition, offset)
 
-    return until_on_disk if settings.embedded_broker else at_once
+    is_kept = settings.embedded_broker and kept_path(settings).exists()
+    return until_on_disk if is_kept else at_once
 
 
 def _readiness(app: faust.App, index: LiveIndex) -> tuple[bool, str]:

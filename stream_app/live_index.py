@@ -14,8 +14,8 @@ from models.space import Space
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import ServiceUnavailable
 from stream_app.index.buckets import Entry, RedisBuckets
-from stream_app.index.ranking import Hit, merge_hits
-from stream_app.index.shard import LogPosition, Shard, ShardSettings
+from stream_app.index.ranking import Hit, best_hits
+from stream_app.index.shard import Shard, ShardSettings
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
 from stream_app.settings import Settings
 from stream_app.versions import Version
@@ -40,7 +40,9 @@ class _Holding:
 class LiveIndex:
     """Applies embedding records and answers searches, for the partitions that are open."""
 
-    def __init__(self, settings: Settings, space: Space, embeddings: EmbeddingLog, buckets: RedisBuckets) -> None:
+    def __init__(
+        self, settings: Settings, space: Space, embeddings: EmbeddingLog, buckets: RedisBuckets
+    ) -> None:
         self._settings = settings
         self._space = space
         self._embeddings = embeddings
@@ -101,29 +103,27 @@ class LiveIndex:
 
     async def search(self, vector: np.ndarray, k: int, allow: Allow) -> tuple[list[Hit], dict[int, str]]:
         """The best `k` hits over all partitions, and which source answered for each: shard or buckets."""
-        ready = {number: each.shard for number, each in self._holdings.items() if each.replayed}
+        ready = self._replayed()
         found = await asyncio.to_thread(
             lambda: [shard.search(vector, k, allow=allow) for shard in ready.values()]
         )
         sources = dict.fromkeys(ready, "shard")
         for partition in set(range(self._settings.partition_count)) - set(ready):
             try:
-                hits = await self._buckets.search(partition, vector, k)
-                found.append([hit for hit in hits if allow(hit.photo_id)])
+                found.append(await self._buckets.search(partition, vector, k, allow=allow))
                 sources[partition] = "buckets"
             except ServiceUnavailable:
                 sources[partition] = "unavailable"
-        return merge_hits(found, k), sources
+        return best_hits(found, k), sources
 
     async def vector(self, photo_id: int) -> np.ndarray | None:
         """The search vector, float32 [search_dimensions], of a photo, or None where it is not indexed."""
         for holding in self._holdings.values():
             if (vector := holding.shard.vector(photo_id)) is not None:
                 return vector
-        for partition in range(self._settings.partition_count):
-            if not self._is_replayed(partition):
-                if (vector := await self._buckets.vector(partition, photo_id)) is not None:
-                    return vector
+        for partition in set(range(self._settings.partition_count)) - set(self._replayed()):
+            if (vector := await self._buckets.vector(partition, photo_id)) is not None:
+                return vector
         return None
 
     def photo_count(self) -> int:
@@ -165,15 +165,15 @@ class LiveIndex:
             self._directory(partition),
             dimensions=self._space.search_dimensions,
             space_id=self._space.space_id,
-            source=LogPosition(f"{log_id}/{self._embeddings.name}/{partition}"),
+            log_id=f"{log_id}/{self._embeddings.name}/{partition}",
             settings=ShardSettings(memtable_vectors_max=self._settings.memtable_vectors_max),
         )
 
     def _directory(self, partition: int) -> Path:
         return self._settings.data_dir / "index" / self._space.space_id / str(partition)
 
-    def _is_replayed(self, partition: int) -> bool:
-        return partition in self._holdings and self._holdings[partition].replayed
+    def _replayed(self) -> dict[int, Shard]:
+        return {number: each.shard for number, each in self._holdings.items() if each.replayed}
 
     async def _replay(self, partition: int) -> None:
         """Read what the shard lacks straight from the log: much faster than Faust's stream, and before it."""
@@ -203,7 +203,8 @@ class LiveIndex:
     ) -> None:
         photos = [each for each in records if isinstance(each, PhotoEmbedded)]
         entries = [
-            Entry(photo.photo_id, photo.version, vector) for photo, vector in zip(photos, vectors, strict=True)
+            Entry(photo.photo_id, photo.version, vector)
+            for photo, vector in zip(photos, vectors, strict=True)
         ]
         await self._buckets.put_many(partition, entries)
         removed = [(each.photo_id, each.version) for each in records if isinstance(each, PhotoRemoved)]

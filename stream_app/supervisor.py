@@ -68,10 +68,9 @@ class _Supervisor:
         if self._settings.embedded_broker:
             await restore(self._settings, self._specs)
             keeper = LogKeeper(self._settings, self._specs)
+            await keeper.start()
         tasks = [self._keep_worker(), self._check_services(), self._publish_folders(), self._report()]
         running = [asyncio.create_task(each) for each in tasks]
-        if keeper:
-            await keeper.start()
         try:
             await self._until_stopped(running)
         finally:

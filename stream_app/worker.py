@@ -41,7 +41,9 @@ def run_worker(settings: Settings) -> None:
     folder = bundle_dir(settings)
     asyncio.run(create_topics(settings, topic_specs(settings, read_manifest(folder).vision_id)))
     cluster = asyncio.run(log_id(settings))
-    app = create_app(settings, Space.load(folder), ProcessEncoder(folder, pixels_max=settings.photo_pixels_max), cluster)
+    app = create_app(
+        settings, Space.load(folder), ProcessEncoder(folder, pixels_max=settings.photo_pixels_max), cluster
+    )
     level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")
     worker = faust.Worker(app, loglevel=level, stdout=sys.stderr, quiet=True, redirect_stdouts=False)
     raise worker.execute_from_commandline()

@@ -1,0 +1,186 @@
+"""Real workers in processes of their own, and how the end-to-end stories speak to them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from stream_app.local_services import free_port
+from stream_app.settings import Settings
+
+T = TypeVar("T")
+WAIT_SECONDS_MAX = 90.0
+
+COLOURS = {
+    "red": (220, 30, 30),
+    "green": (30, 180, 40),
+    "blue": (30, 50, 220),
+    "yellow": (235, 220, 40),
+}
+
+
+def colour_photo(colour: str, seed: int, kind: str = "PNG") -> bytes:
+    """A noisy photo of one colour; every seed gives other bytes."""
+    rng = np.random.default_rng(seed)
+    pixels = np.clip(np.array(COLOURS[colour]) + rng.normal(0, 12, (48, 64, 3)), 0, 255)
+    file = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(file, kind)
+    return file.getvalue()
+
+
+def colour_folder(folder: Path, per_colour: int) -> Path:
+    """A folder of photos named by their colours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for colour in COLOURS:
+        for seed in range(per_colour):
+            (folder / f"{colour}-{seed}.png").write_bytes(colour_photo(colour, seed))
+    return folder
+
+
+def until(question: Callable[[], T], *, what: str) -> T:
+    """The first true answer; fails with `what` and the last answer when none comes."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while not (answer := question()):
+        assert time.monotonic() < deadline, (
+            f"{what}: not within {WAIT_SECONDS_MAX:.0f} s, last answer {answer!r}"
+        )
+        time.sleep(0.05)
+    return answer
+
+
+class AlbumProcess:
+    """One `sightline` command in a process of its own: `worker`, or `up` with its private services."""
+
+    def __init__(self, settings: Settings, *command: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = os.environ | settings.to_environment() | {"SIGHTLINE_WEB_PORT": str(self.port)}
+        self._command = [sys.executable, "-m", "stream_app.cli", *command]
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, env=self._environment)
+
+    def ready(self) -> AlbumProcess:
+        """Wait until `/readyz` says so."""
+        until(self._is_ready, what="readyz")
+        return self
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it has gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask it to end, as Ctrl-C and supervisors do; returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def start_again(self) -> AlbumProcess:
+        """The same command with the same settings once more."""
+        self.process = self._start()
+        return self
+
+    def run(self, *arguments: str, **environment: str) -> str:
+        """Run another `sightline` command with the same settings; returns what it printed."""
+        command = [sys.executable, "-m", "stream_app.cli", *arguments]
+        done = subprocess.run(
+            command,
+            env=self._environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def get(self, path: str) -> Any:
+        """The JSON answer to a GET."""
+        with urllib.request.urlopen(self.url + path, timeout=30) as reply:
+            return json.load(reply)
+
+    def send(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "image/png"
+    ) -> tuple[int, Any]:
+        """Status and JSON (or None) of any other request."""
+        headers = {"Content-Type": kind} if body is not None else {}
+        request = urllib.request.Request(self.url + path, body, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as reply:
+                text = reply.read()
+                return reply.status, json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+
+    def status(self, path: str) -> int:
+        """Only the status of a GET."""
+        return self.send("GET", path)[0]
+
+    def photo_count(self) -> int:
+        """How many photos can be found."""
+        return int(self.get("/api/stats")["photos"])
+
+    def until_findable(self, count: int) -> AlbumProcess:
+        """Wait until exactly `count` photos can be found."""
+        until(lambda: self._photo_count_or_none() == count, what=f"{count} photos findable")
+        return self
+
+    def names(self, path: str) -> list[str]:
+        """The file names of the hits of a search."""
+        return [hit["url"].rsplit("/", 1)[-1] for hit in self.get(path)["hits"]]
+
+    def metric(self, name: str) -> float:
+        """One number of /metrics."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=30) as reply:
+            lines = reply.read().decode().splitlines()
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name
+        )
+
+    def album(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """The final state, photo for photo: name, tags, and what is related to it."""
+        photos = self.get("/api/photos?k=1000")["photos"]
+        return {
+            photo["photo_id"]: (
+                photo["url"].rsplit("/", 1)[-1],
+                tuple(
+                    hit["photo_id"]
+                    for hit in self.get(f"/api/photos/{photo['photo_id']}/related?k=3")["hits"]
+                ),
+            )
+            for photo in photos
+        }
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, f"the process ended with {self.process.returncode}"
+        try:
+            return self.status("/readyz") == 200
+        except OSError:
+            return False
+
+    def _photo_count_or_none(self) -> int | None:
+        try:
+            return self.photo_count()
+        except OSError:
+            return None
+
+
+def write_events(path: Path, events: Sequence[dict[str, Any]]) -> Path:
+    """A JSONL file of events."""
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path

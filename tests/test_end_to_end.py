@@ -1,0 +1,143 @@
+"""Whole stories: real workers in processes, a real broker, a real Redis, real photos through a real network."""
+
+from __future__ import annotations
+
+import pytest
+from album_process import AlbumProcess, colour_folder, colour_photo, until, write_events
+
+from stream_app.folders import folder_photo_id
+from stream_app.settings import Settings
+
+
+@pytest.fixture
+def worker(settings: Settings):
+    """One worker on the services of this run, ready."""
+    process = AlbumProcess(settings, "worker")
+    try:
+        yield process.ready()
+    finally:
+        process.stop()
+
+
+class TestAFolderBecomesAnAlbum:
+    """The main job."""
+
+    def test_published_photos_are_found_by_word_by_photo_and_by_upload(self, worker, tmp_path):
+        """Everything that the page offers, once."""
+        worker.run("publish", str(colour_folder(tmp_path / "photos", 5)))
+        worker.until_findable(20)
+
+        assert all(name.startswith("red") for name in worker.names("/api/search?q=red&k=5"))
+        blue = str(folder_photo_id("blue-0.png"))
+        assert all(name.startswith("blue") for name in worker.names(f"/api/photos/{blue}/related?k=4"))
+        status, reply = worker.send("POST", "/api/search/image?k=5", colour_photo("yellow", 99))
+        assert status == 200
+        assert all("yellow" in hit["url"] for hit in reply["hits"])
+
+    def test_publishing_again_embeds_nothing_again(self, worker, tmp_path):
+        """An unchanged photo is looked at once."""
+        photos = colour_folder(tmp_path / "photos", 3)
+        worker.run("publish", str(photos))
+        worker.until_findable(12)
+        (photos / "red-0.png").touch()
+        (photos / "new.png").write_bytes(colour_photo("red", 77))
+        worker.run("publish", str(photos))
+        worker.until_findable(13)
+
+        assert worker.metric("sightline_photos_embedded_total") == 13
+
+    def test_what_is_no_photo_becomes_a_dead_letter_and_the_others_go_on(self, worker, tmp_path):
+        """A text file and a truncated photo among good ones."""
+        photos = colour_folder(tmp_path / "photos", 2)
+        (photos / "text.jpg").write_text("not a photo at all")
+        (photos / "cut.png").write_bytes(colour_photo("red", 1)[:200])
+        worker.run("publish", str(photos))
+        worker.until_findable(8)
+        listed = until(lambda: _lines(worker.run("dead-letters", "list"), 2), what="two dead letters")
+        (photos / "cut.png").write_bytes(colour_photo("red", 1))
+        worker.run("dead-letters", "replay")
+        worker.until_findable(9)
+
+        assert "text.jpg" in listed
+        assert "cut.png" in listed
+
+
+class TestUploadAndDelete:
+    """Over HTTP."""
+
+    def test_an_uploaded_photo_is_found_and_a_deleted_one_is_not(self, worker):
+        """The whole life of one photo."""
+        status, reply = worker.send("POST", "/api/photos?name=mine.png", colour_photo("green", 5))
+        photo = reply["photo_id"]
+        until(lambda: worker.status(f"/api/photos/{photo}/related") == 200, what="findable")
+        found = worker.names("/api/search?q=green")
+        gone, _ = worker.send("DELETE", f"/api/photos/{photo}")
+
+        assert (status, gone) == (202, 204)
+        assert found == ["mine.png"]
+        assert worker.names("/api/search?q=green") == []
+        assert worker.status(f"/api/photos/{photo}") == 404
+        assert worker.send("DELETE", f"/api/photos/{photo}")[0] == 404
+
+    def test_a_deleted_photo_stays_away_after_a_restart_and_a_second_publishing(self, worker, tmp_path):
+        """The file still lies in the folder, but it is older than its deletion."""
+        photos = colour_folder(tmp_path / "photos", 1)
+        worker.run("publish", str(photos))
+        worker.until_findable(4)
+        worker.send("DELETE", f"/api/photos/{folder_photo_id('red-0.png')}")
+        worker.stop()
+        worker.start_again().ready()
+        worker.run("publish", str(photos))
+        (photos / "later.png").write_bytes(colour_photo("blue", 9))
+        worker.run("publish", str(photos))
+        worker.until_findable(4)
+
+        assert "red-0.png" not in worker.names("/api/search?q=red&k=10")
+
+
+class TestOrderAndRepetition:
+    """Events out of order, twice, and late."""
+
+    def test_the_newest_version_wins_everywhere(self, worker, tmp_path):
+        """A deletion before its upload, a late upload, a repeated and a late edit."""
+        photos = colour_folder(tmp_path / "photos", 2)
+        worker.run("publish", str(photos))
+        worker.until_findable(8)
+        url = (photos / "blue-1.png").as_uri()
+        events = [
+            {"type": "photo.deleted", "photo_id": 1, "time": 2000},
+            {"type": "photo.uploaded", "photo_id": 1, "time": 1000, "url": url},
+            {"type": "photo.edited", "photo_id": 2, "time": 3000, "title": "newest"},
+            {"type": "photo.uploaded", "photo_id": 2, "time": 1000, "url": url, "title": "oldest"},
+            {"type": "photo.edited", "photo_id": 2, "time": 2000, "title": "late", "tags": ["kept"]},
+            {"type": "photo.edited", "photo_id": 2, "time": 3000, "title": "newest"},
+        ]
+        worker.run("publish", str(write_events(tmp_path / "events.jsonl", events)))
+        worker.until_findable(9)
+        until(lambda: worker.get("/api/photos/2")["tags"] == ["kept"], what="the late edit")
+
+        assert worker.status("/api/photos/1") == 404
+        assert worker.get("/api/photos/2")["title"] == "newest"
+        assert worker.metric("sightline_photos_embedded_total") == 9
+
+
+class TestKilled:
+    """`kill -9` while broker and Redis live on."""
+
+    def test_a_worker_killed_in_the_middle_ends_in_the_same_state(self, worker, tmp_path):
+        """Photo for photo as if nothing had happened."""
+        photos = colour_folder(tmp_path / "photos", 40)
+        worker.run("publish", str(photos))
+        until(lambda: worker.photo_count() >= 20, what="some photos")
+        worker.kill()
+        worker.start_again().ready().until_findable(160)
+        state = worker.album()
+        worker.kill()
+        worker.start_again().ready().until_findable(160)
+
+        assert len(state) == 160
+        assert worker.album() == state
+
+
+def _lines(text: str, count: int) -> str | None:
+    return text if len(text.splitlines()) >= count else None
