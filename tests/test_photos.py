@@ -103,9 +103,7 @@ class TestFiles:
         """What was published can be read."""
         assert await read(reader_of(root), (root / "cat.jpg").as_uri()) == BYTES
 
-    @pytest.mark.parametrize(
-        "name", ["a b.jpg", "100%.jpg", "x#y?.jpg", "Übersee ☃.jpg", "%41.jpg", "a+b;c=1&d.jpg"]
-    )
+    @pytest.mark.parametrize("name", ["a b.jpg", "100%.jpg", "x#y?.jpg", "Übersee ☃.jpg", "%41.jpg", "a+b;c=1&d.jpg"])
     async def test_any_file_name_survives_percent_encoding(self, root: Path, name: str) -> None:
         """Whatever a file is called, its own URI reads it."""
         (root / name).write_bytes(name.encode())
@@ -275,9 +273,7 @@ class TestWeb:
         connector._socket_factory = _OnlyTheFirstIsPublic()
 
         with pytest.raises(PhotoRejected, match="private network"):
-            await read(
-                reader, str(server.make_url("/hop").with_query(to=f"http://localhost:{server.port}/cat.jpg"))
-            )
+            await read(reader, str(server.make_url("/hop").with_query(to=f"http://localhost:{server.port}/cat.jpg")))
 
     async def test_a_body_without_end_is_cut_off(self, server: TestServer) -> None:
         """The size is capped while it streams in, whatever the headers said or did not say."""
