@@ -119,7 +119,6 @@ async def watch_folder(root: Path) -> AsyncIterator[None]:
         watch_filter=concerns_us,
         rust_timeout=int(LOOK_AGAIN_SECONDS * 1000),
         yield_on_timeout=True,
-        raise_interrupt=False,
     )
     first = asyncio.ensure_future(anext(changes, None))
     try:
