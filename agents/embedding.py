@@ -7,12 +7,13 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import faust
 import orjson
 from faust.types import EventT, StreamT
 
-from agents.facts import Fact, fact_from, newest_of_each
+from agents.facts import Fact, fact_from, facts_of, waves
 from agents.persistence import do_batch
 from models.encoder import AsyncEncoder, Encoding
 from stream_app.activity import PhotoDeleted, PhotoEdited, PhotoUploaded
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 
 FETCH_TRIES = 3
 
-Entry = tuple[Fact, EmbeddingRecord]
+Upload = Fact[PhotoUploaded]
+Entry = tuple[Fact[Any], EmbeddingRecord]
 
 
 @dataclass(frozen=True)
@@ -74,30 +76,29 @@ def declare_embedding(app: faust.App, activity: faust.Topic, room: EmbeddingRoom
 
 async def embed_batch(events: Sequence[EventT], room: EmbeddingRoom) -> None:
     """Write what `events` say about photos to the embeddings topic; returns when all of it is durable."""
-    facts = newest_of_each(await _valid_facts(events, room))
-    due = [fact for fact in facts if _is_news(fact, _known(fact, room))]
-    removals = [fact for fact in due if isinstance(fact.activity, PhotoDeleted)]
-    uploads = [fact for fact in due if isinstance(fact.activity, PhotoUploaded)]
-    await _append(room, [(fact, PhotoRemoved(fact.photo_id, fact.version)) for fact in removals])
-    await _append(room, await _embedded(uploads, room))
+    for wave in waves(await _valid_facts(events, room)):
+        due = [fact for fact in wave if _is_news(fact, _known(fact, room))]
+        removals = facts_of(PhotoDeleted, due)
+        await _append(room, [(fact, PhotoRemoved(fact.photo_id, fact.version)) for fact in removals])
+        await _append(room, await _embedded(facts_of(PhotoUploaded, due), room))
     await room.rows.confirmed()
 
 
-async def _valid_facts(events: Sequence[EventT], room: EmbeddingRoom) -> list[Fact]:
+async def _valid_facts(events: Sequence[EventT], room: EmbeddingRoom) -> list[Fact[Any]]:
     """The facts that concern a photo's pixels; what is no event goes to the dead letters."""
     facts = []
     for event in events:
         try:
             fact = fact_from(event)
         except EventRejected as rejected:
-            await _bury(event, "validate", rejected, room)
+            await _bury(event, "validate", str(rejected), room)
             continue
         if not isinstance(fact.activity, PhotoEdited):
             facts.append(fact)
     return facts
 
 
-async def _embedded(uploads: Sequence[Fact], room: EmbeddingRoom) -> list[Entry]:
+async def _embedded(uploads: Sequence[Upload], room: EmbeddingRoom) -> list[Entry]:
     """The records of uploads: those whose bytes are known are carried over, the others are encoded together."""
     carried = await _carried_over({fact: fact.activity.sha256 for fact in uploads}, room)
     to_read = [fact for fact in uploads if fact not in carried]
@@ -109,7 +110,7 @@ async def _embedded(uploads: Sequence[Fact], room: EmbeddingRoom) -> list[Entry]
     encodings = await room.encoder.encode_images([images[fact] for fact in to_encode]) if to_encode else []
     for fact, encoding in zip(to_encode, encodings, strict=True):
         if isinstance(encoding, PhotoRejected):
-            await _bury(fact.source, "decode", encoding, room)
+            await _bury(fact.source, "decode", _about(fact, encoding), room)
         else:
             carried[fact] = _record(fact, digests[fact], encoding)
             PHOTOS_EMBEDDED.inc()
@@ -117,15 +118,15 @@ async def _embedded(uploads: Sequence[Fact], room: EmbeddingRoom) -> list[Entry]
 
 
 async def _carried_over(
-    digests: Mapping[Fact, str | None], room: EmbeddingRoom
-) -> dict[Fact, EmbeddingRecord]:
+    digests: Mapping[Upload, str | None], room: EmbeddingRoom
+) -> dict[Upload, EmbeddingRecord]:
     """The present records of those facts whose photo has the same bytes already, with the facts' versions."""
     same = {
         fact: _known(fact, room)
         for fact, digest in digests.items()
         if digest and digest == _known(fact, room).sha256
     }
-    carried: dict[Fact, EmbeddingRecord] = {}
+    carried: dict[Upload, EmbeddingRecord] = {}
     for partition in {fact.partition for fact in same}:
         here = {fact: row for fact, row in same.items() if fact.partition == partition}
         found = await room.embeddings.read_back(partition, [row.offset for row in here.values()])
@@ -139,18 +140,18 @@ async def _carried_over(
     return carried
 
 
-async def _read(fact: Fact, room: EmbeddingRoom) -> bytes | None:
+async def _read(fact: Upload, room: EmbeddingRoom) -> bytes | None:
     """The bytes of the photo; None when they cannot be had, which is a dead letter by then."""
     pause_seconds = 0.5
     for attempt in range(1, FETCH_TRIES + 1):
         try:
             return await room.reader.read(fact.activity.url)
         except PhotoRejected as rejected:
-            await _bury(fact.source, "fetch", rejected, room)
+            await _bury(fact.source, "fetch", _about(fact, rejected), room)
             return None
         except PhotoUnreachable as unreachable:
             if attempt == FETCH_TRIES:
-                await _bury(fact.source, "fetch", unreachable, room)
+                await _bury(fact.source, "fetch", _about(fact, unreachable), room)
                 return None
             await asyncio.sleep(pause_seconds * attempt)
     return None
@@ -166,17 +167,22 @@ async def _append(room: EmbeddingRoom, entries: Sequence[Entry]) -> None:
             room.rows.set(fact.source, fact.photo_id, EmbeddedRow(fact.version, sha256, offset))
 
 
-async def _bury(event: EventT, stage: str, reason: SightlineError, room: EmbeddingRoom) -> None:
+async def _bury(event: EventT, stage: str, reason: str, room: EmbeddingRoom) -> None:
     log.warning("dead letter from partition %d: %s", event.message.partition, reason)
     PHOTOS_REJECTED.labels(stage).inc()
-    await room.dead_letters.put(event, stage, str(reason))
+    await room.dead_letters.put(event, stage, reason)
 
 
-def _known(fact: Fact, room: EmbeddingRoom) -> EmbeddedRow:
+def _about(upload: Upload, reason: SightlineError) -> str:
+    """The reason with the photo's address, which the messages of the decoder cannot know."""
+    return f"{upload.activity.url}: {reason}"
+
+
+def _known(fact: Fact[Any], room: EmbeddingRoom) -> EmbeddedRow:
     return room.rows.get(fact.photo_id) or EmbeddedRow()
 
 
-def _is_news(fact: Fact, known: EmbeddedRow) -> bool:
+def _is_news(fact: Fact[Any], known: EmbeddedRow) -> bool:
     """Whether a fact changes what was written of its photo.
 
     A file that is published again carries the event time and digest of before, only a later offset: no news.
@@ -186,7 +192,7 @@ def _is_news(fact: Fact, known: EmbeddedRow) -> bool:
     return fact.version > known.version
 
 
-def _record(fact: Fact, digest: str, encoding: Encoding) -> PhotoEmbedded:
+def _record(fact: Upload, digest: str, encoding: Encoding) -> PhotoEmbedded:
     return PhotoEmbedded(
         photo_id=fact.photo_id,
         version=fact.version,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from faust.types import EventT
 
@@ -11,11 +13,14 @@ from stream_app.activity import Event, PhotoDeleted, parse_event
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version, version_of
 
 
+A = TypeVar("A", bound=Event)
+
+
 @dataclass(frozen=True)
-class Fact:
+class Fact(Generic[A]):
     """A valid event of `photo-activity`, its version, and the Faust event that carried it."""
 
-    activity: Event
+    activity: A
     version: Version
     source: EventT
 
@@ -30,7 +35,7 @@ class Fact:
         return self.source.message.partition
 
 
-def fact_from(source: EventT) -> Fact:
+def fact_from(source: EventT) -> Fact[Any]:
     """The fact that a Faust event carries; raises EventRejected on one that is no valid event."""
     message = source.message
     activity = parse_event(message.value, message.key)
@@ -40,11 +45,21 @@ def fact_from(source: EventT) -> Fact:
     return Fact(activity, version, source)
 
 
-def newest_of_each(facts: Iterable[Fact]) -> list[Fact]:
-    """For every photo only its newest fact: within one batch the older ones have no effect."""
-    newest: dict[int, Fact] = {}
+def facts_of(kind: type[A], facts: Iterable[Fact[Any]]) -> list[Fact[A]]:
+    """Those facts whose activity is of one kind."""
+    return [fact for fact in facts if isinstance(fact.activity, kind)]
+
+
+def waves(facts: Iterable[Fact[Any]]) -> list[list[Fact[Any]]]:
+    """The same facts in groups that hold each photo at most once, its earlier facts in the earlier groups.
+
+    A batch may be worked on at once only where nothing in it rests on something else in it.
+    """
+    groups: list[list[Fact[Any]]] = []
+    seen: Counter[int] = Counter()
     for fact in facts:
-        known = newest.get(fact.photo_id)
-        if known is None or fact.version > known.version:
-            newest[fact.photo_id] = fact
-    return list(newest.values())
+        if seen[fact.photo_id] == len(groups):
+            groups.append([])
+        groups[seen[fact.photo_id]].append(fact)
+        seen[fact.photo_id] += 1
+    return groups

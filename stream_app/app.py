@@ -102,6 +102,9 @@ def _faust_app(settings: Settings) -> faust.App:
         "web_router_enabled": False,
         "worker_redirect_stdouts": False,
         "broker_commit_interval": 1.0,
+        # Faust waits a minute before the partitions of a killed worker are given to another one.
+        "broker_session_timeout": 10.0,
+        "broker_heartbeat_interval": 3.0,
         "autodiscover": False,
     }
     app = faust.App(settings.app_id, **(options | faust_settings(settings)))

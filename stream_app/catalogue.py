@@ -7,6 +7,7 @@ same row.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import orjson
 
@@ -49,7 +50,7 @@ class PhotoRow:
         """Whether a search may answer with this photo."""
         return self.known and self.embedding_version > BEFORE_ALL
 
-    def value(self, name: str) -> object:
+    def value(self, name: str) -> Any:
         """A field of the metadata, or None."""
         return self.metadata[name][0] if name in self.metadata else None
 
@@ -120,7 +121,9 @@ def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
     return replace(row, upload_version=record.version, url=record.url)
 
 
-def with_event(row: PhotoRow, event: PhotoUploaded | PhotoEdited | PhotoDeleted, version: Version) -> PhotoRow:
+def with_event(
+    row: PhotoRow, event: PhotoUploaded | PhotoEdited | PhotoDeleted, version: Version
+) -> PhotoRow:
     """`row` after any event of `photo-activity`."""
     match event:
         case PhotoUploaded():

@@ -82,7 +82,8 @@ class LiveAlbum:
         vector = await self._room.index.vector(photo_id)
         if vector is None:
             raise PhotoNotFound(
-                f"Photo {photo_id} is not embedded yet", remedy="Ask again in a moment, or look at the dead letters."
+                f"Photo {photo_id} is not embedded yet",
+                remedy="Ask again in a moment, or look at the dead letters.",
             )
         return await self._search(vector, k, allow=lambda each: each != photo_id and self._may_show(each))
 
@@ -105,7 +106,9 @@ class LiveAlbum:
         encoding = await self._encode(image)
         joint = await asyncio.to_thread(self._joint_embedding, encoding)
         words = await asyncio.to_thread(self._room.space.nearest_words, joint[0], k)
-        return Classification(self._room.space.labels(encoding.label_indices, encoding.label_scores, k), words)
+        return Classification(
+            self._room.space.labels(encoding.label_indices, encoding.label_scores, k), words
+        )
 
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
         """Store the photo and tell the stream; the stream does the rest."""

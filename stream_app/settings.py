@@ -92,7 +92,7 @@ _RANGES = (
 )
 
 
-def _cast(name: str, text: str, kind: type) -> Any:
+def _cast(name: str, text: str, kind: Any) -> Any:
     if kind is bool:
         if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
             raise SettingsError(f"{name} cannot be used", expected="true or false", received=repr(text))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+from dataclasses import replace
+
 import pytest
 from album_process import AlbumProcess, colour_folder, colour_photo, until, write_events
 
@@ -58,8 +63,8 @@ class TestAFolderBecomesAnAlbum:
         worker.run("dead-letters", "replay")
         worker.until_findable(9)
 
-        assert "text.jpg" in listed
-        assert "cut.png" in listed
+        assert "text.jpg: The file is no image" in listed
+        assert "cut.png: The photo is damaged" in listed
 
 
 class TestUploadAndDelete:
@@ -137,6 +142,37 @@ class TestKilled:
 
         assert len(state) == 160
         assert worker.album() == state
+
+    def test_a_second_worker_that_joins_and_leaves_loses_nothing(self, worker, settings, tmp_path):
+        """Two rebalances in the middle of the work."""
+        worker.run("publish", str(colour_folder(tmp_path / "photos", 40)))
+        second = AlbumProcess(replace(settings, data_dir=tmp_path / "second", photo_roots=str(tmp_path)), "worker")
+        try:
+            second.ready()
+            shared = worker.photo_count() + second.photo_count()
+        finally:
+            second.stop()
+        worker.until_findable(160)
+
+        assert shared <= 160
+        assert worker.metric("sightline_photos_rejected_total") == 0
+
+    def test_a_killed_encoder_is_replaced(self, worker, tmp_path):
+        """Its batch is encoded again by the next one."""
+        worker.run("publish", str(colour_folder(tmp_path / "photos", 40)))
+        until(lambda: worker.photo_count() >= 20, what="some photos")
+        os.kill(_encoder_of(worker.process.pid), signal.SIGKILL)
+        worker.until_findable(160)
+
+        assert worker.run("dead-letters", "list") == ""
+
+
+def _encoder_of(worker: int) -> int:
+    """The process id of the worker's child that encodes."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    [encoder] = [int(pid) for pid, parent, command in rows if int(parent) == worker and "spawn_main" in command]
+    return encoder
 
 
 def _lines(text: str, count: int) -> str | None:

@@ -1,0 +1,89 @@
+"""Doing a batch until it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from agents import persistence
+from agents.persistence import do_batch
+
+
+@dataclass
+class Event:
+    """What the batch needs of a Faust event."""
+
+    name: str
+    acks: int = 0
+
+    def ack(self) -> None:
+        """Count an acknowledgement."""
+        self.acks += 1
+
+
+@dataclass
+class Pile:
+    """Dead letters in memory."""
+
+    letters: list[tuple[str, str, str]] = field(default_factory=list)
+
+    async def put(self, event: Event, stage: str, reason: str) -> None:
+        """Take one."""
+        self.letters.append((event.name, stage, reason))
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """The pauses between tries are for a service to recover; here nothing does."""
+    monkeypatch.setattr(persistence, "PAUSE_SECONDS_MAX", 0.0)
+
+
+class TestDoBatch:
+    """Nothing is dropped, nothing is acknowledged too early."""
+
+    async def test_a_batch_that_fails_in_its_middle_is_done_again_as_a_whole(self):
+        """The second try finds the service back."""
+        events, pile, tries = [Event("a"), Event("b")], Pile(), []
+
+        async def work(batch):
+            tries.append([each.name for each in batch])
+            assert not any(each.acks for each in events)
+            if len(tries) == 1:
+                raise ConnectionError("away")
+
+        await do_batch(work, events, "embed", pile)
+
+        assert tries == [["a", "b"], ["a", "b"]]
+        assert [each.acks for each in events] == [1, 1]
+        assert pile.letters == []
+
+    async def test_one_bad_event_becomes_a_dead_letter_and_the_others_are_done(self):
+        """However often the batch is tried, one of it fails."""
+        events, pile, done = [Event("good"), Event("bad"), Event("fine")], Pile(), set()
+
+        async def work(batch):
+            for each in batch:
+                if each.name == "bad":
+                    raise ValueError("a bug")
+                done.add(each.name)
+
+        await do_batch(work, events, "index", pile)
+
+        assert done == {"good", "fine"}
+        assert pile.letters == [("bad", "index", "unexpected ValueError: a bug")]
+        assert [each.acks for each in events] == [1, 1, 1]
+
+    async def test_a_cancelled_batch_acknowledges_nothing(self):
+        """A rebalance takes the agent away in the middle: the next owner gets the events again."""
+        import asyncio
+
+        events, pile = [Event("a")], Pile()
+
+        async def work(batch):
+            raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await do_batch(work, events, "embed", pile)
+
+        assert events[0].acks == 0
