@@ -89,7 +89,7 @@ async def list_dead_letters(settings: Settings) -> list[DeadLetter]:
     """Every dead letter that was not replayed yet, oldest first; raises ServiceUnavailable."""
     async with _reader(settings) as reader:
         try:
-            return await _unreplayed(reader, dead_letters_topic(settings))
+            return await _unreplayed(reader, settings)
         except KafkaError as error:
             raise kafka.no_answer(settings, error) from error
 
@@ -102,7 +102,7 @@ async def replay_dead_letters(settings: Settings) -> int:
     """
     async with _reader(settings) as reader, kafka.producer(settings) as producer:
         try:
-            letters = await _unreplayed(reader, dead_letters_topic(settings))
+            letters = await _unreplayed(reader, settings)
             letters = [each for each in letters if each.topic and each.value is not None]
             for letter in letters:
                 await _replay(producer, letter, activity_topic(settings))
@@ -117,12 +117,12 @@ def _reader(settings: Settings) -> Any:
     return kafka.consumer(settings, group_id=f"{settings.app_id}-dead-letters")
 
 
-async def _unreplayed(reader: AIOKafkaConsumer, topic: str) -> list[DeadLetter]:
+async def _unreplayed(reader: AIOKafkaConsumer, settings: Settings) -> list[DeadLetter]:
     """Leaves `reader` at the end of what it read."""
-    await reader.topics()  # else an unknown topic would be made by asking for its partitions
-    here = [TopicPartition(topic, each) for each in reader.partitions_for_topic(topic) or ()]
-    if not here:
+    topic = dead_letters_topic(settings)
+    if topic not in await reader.topics():  # to ask for its partitions would make it
         return []
+    here = [TopicPartition(topic, each) for each in range(settings.partition_count)]
     reader.assign(here)
     begins, ends = await reader.beginning_offsets(here), await reader.end_offsets(here)
     letters: list[DeadLetter] = []

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from stream_app.folders import folder_photo_id
 from stream_app.publishing import PublishReport, _Folder, publish
 from stream_app.roots import PublishedRoots
 from stream_app.settings import Settings
-from stream_app.topics import activity_topic
+from stream_app.topics import activity_topic, create_topics, topic_specs
 
 UPLOAD = {"type": "photo.uploaded", "photo_id": 7, "time": 5, "url": "https://example.org/7.jpg"}
 
@@ -263,7 +262,9 @@ class TestWatch:
 
 @asynccontextmanager
 async def _following(settings: Settings, photos: Path) -> AsyncIterator[None]:
-    task = asyncio.create_task(publish(replace(settings), photos, watch=True, progress=False))
+    # A look at a topic that is not there yet makes it, with as many partitions as the broker likes.
+    await create_topics(settings, topic_specs(settings, "v"))
+    task = asyncio.create_task(publish(settings, photos, watch=True, progress=False))
     try:
         yield
     finally:
