@@ -65,14 +65,16 @@ def write_bundle(
     """Write a bundle from its parts; a folder that is there already is replaced only when the new one is whole."""
     if len(classes) != built.classifier.shape[1]:
         raise BundleError("The tags do not fit the network", expected=f"{built.classifier.shape[1]} classes")
-    arrays = derive_space(built.classifier, built.mean_embedding, classes, source.vocabulary)
+    arrays = derive_space(
+        built.classifier, built.classifier_bias, built.mean_embedding, classes, source.vocabulary
+    )
     with _whole_or_nothing(bundle_dir) as folder:
         save_vision(
             built.module, folder / VISION_DIR, side_px=model.side_px, offset=model.offset, scale=model.scale
         )
         save_words(source.vocabulary, folder)
         np.savez(folder / SPACE_FILE, **asdict(arrays))
-        labels = "\n".join(each.names[0] for each in classes)
+        labels = "\n".join(each.names[0].text for each in classes)
         (folder / LABELS_FILE).write_text(labels, encoding="utf-8", newline="\n")
         vision_id = _short_hash(model.name, model.preprocessing, built.fingerprint)
         space_id = _short_hash(vision_id, source.fingerprint, RECIPE, *format_tags(classes))

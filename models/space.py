@@ -2,7 +2,9 @@
 
 A photo has two halves. Its *joint embedding* lies among the word vectors: the mean of the tag vectors of the
 classes that the network sees in it, each weighted by its probability (Norouzi et al. 2014, with a class's
-hypernyms beside its name). Its *image half* is a PCA of the image embedding, for what no class has a word for.
+hypernyms beside its name). Its *image half* is a PCA of the image embedding, for what no class has a word for, to
+which the class probabilities are added in the same coordinates: two photos are alike as far as the network would name
+them alike, and look alike beyond that.
 """
 
 from __future__ import annotations
@@ -32,8 +34,10 @@ class Space:
         self._directory = directory
         with np.load(directory / SPACE_FILE) as arrays:
             self._tag_vectors = arrays["tag_vectors"]  # [classes, w]
-            self._image_mean = arrays["image_mean"]  # [d]
-            self._image_axes = arrays["image_axes"]  # [d, m]
+            self._mean_embedding = arrays["mean_embedding"]  # [d]
+            self._classifier = arrays["classifier"].astype(np.float32)  # [d, classes]
+            self._classifier_bias = arrays["classifier_bias"]  # [classes]
+            self._image_axes, self._class_axes = arrays["image_axes"], arrays["class_axes"]  # [d, m], [classes, m]
             # Weights are of squared length: search vector = (sqrt(a) joint, sqrt(1 - a) image).
             self._joint_scale = float(np.sqrt(arrays["joint_weight"]))
             self._image_scale = float(np.sqrt(1.0 - arrays["joint_weight"]))
@@ -68,10 +72,19 @@ class Space:
 
     def search_vectors(self, image_embeddings: np.ndarray, joint_embeddings: np.ndarray) -> np.ndarray:
         """What a shard indexes, float32 [n, search_dimensions], unit length."""
-        centred = np.asarray(image_embeddings, dtype=np.float32) - self._image_mean
-        image = _unit(centred @ self._image_axes) * self._image_scale
+        image = self._image_half(np.asarray(image_embeddings, dtype=np.float32)) * self._image_scale
         joint = _unit(np.asarray(joint_embeddings, dtype=np.float32)) * self._joint_scale
         return _unit(np.concatenate([joint, image], axis=1))
+
+    def _image_half(self, embeddings: np.ndarray) -> np.ndarray:
+        """float32 [n, m], unit rows: the compressed embedding and the class probabilities, in equal parts."""
+        # A few channels of a photo shout; the logarithm lets the others be heard.
+        loudness = max(float(self._mean_embedding.mean()), 1e-6)
+        image = np.log1p(np.maximum(embeddings, 0) / loudness) - np.log1p(self._mean_embedding / loudness)
+        logits = embeddings @ self._classifier + self._classifier_bias
+        # The root of a probability: the dot product of two photos is then their Bhattacharyya coefficient.
+        roots = np.exp((logits - logits.max(axis=1, keepdims=True)) / 2)
+        return _unit(_unit(image @ self._image_axes) + _unit(roots @ self._class_axes))
 
     def word_query(self, joint_embedding: np.ndarray) -> np.ndarray:
         """A search vector, float32 [search_dimensions], that asks about the joint half alone."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.bundle import write_bundle
 from models.quiet_import import import_tensorflow
-from models.tags import ClassTags
+from models.tags import ClassTags, Word
 from models.vision import BuiltVision, VisionModel
 from models.word_sources import SourceWords, prepare_words
 
@@ -67,11 +67,11 @@ def _build_network() -> BuiltVision:
             embeddings = tf.reshape(self.pool(x), [-1, 12])
             return embeddings, tf.nn.softmax(embeddings @ self.classifier + self.bias)
 
-    return BuiltVision(ColourNetwork(), classifier, np.full(12, 0.5, np.float32), "tiny colours 1")
+    return BuiltVision(ColourNetwork(), classifier, bias, np.full(12, 0.5, np.float32), "tiny colours 1")
 
 
 def _classes() -> list[ClassTags]:
-    return [ClassTags(f"n{ordinal:08d}", (name,), ((1, ("color",)),)) for ordinal, name in enumerate(COLOURS)]
+    return [ClassTags(f"n{ordinal:08d}", (Word(name),), ((1, (Word("color"),)),)) for ordinal, name in enumerate(COLOURS)]
 
 
 def _words() -> SourceWords:

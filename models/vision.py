@@ -55,6 +55,7 @@ class BuiltVision:
 
     module: tf.Module  # float32 [n, side, side, 3] -> (embeddings [n, d], probabilities [n, classes])
     classifier: np.ndarray  # float32 [d, classes]
+    classifier_bias: np.ndarray  # float32 [classes]
     mean_embedding: np.ndarray  # float32 [d]: what an average photo gives
     fingerprint: str  # hash of the weights as they came: what was computed from them may differ in a last bit
 
@@ -77,7 +78,11 @@ def build_efficientnet_lite0(weights_path: Path) -> BuiltVision:
 
     weights = read_torch_weights(weights_path)
     return BuiltVision(
-        EfficientNetLite(weights), weights["_fc.weight"].T, expected_embedding(weights), sha256_of(weights_path)
+        EfficientNetLite(weights),
+        classifier=weights["_fc.weight"].T,
+        classifier_bias=weights["_fc.bias"],
+        mean_embedding=expected_embedding(weights),
+        fingerprint=sha256_of(weights_path),
     )
 
 
