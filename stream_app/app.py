@@ -157,7 +157,6 @@ def _follow_assignment(app: faust.App, index: LiveIndex, topic: str, log_id: str
 
     async def open_shards(owned: set[int]) -> None:
         try:
-            await index.keep_only(owned)
             await index.open(owned, log_id)
         except Exception as error:  # a worker that cannot open its shards must not look as if it could
             log.exception("The shards of partitions %s cannot be opened", sorted(owned))

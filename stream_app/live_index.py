@@ -18,7 +18,7 @@ from stream_app.index.ranking import Hit, best_hits
 from stream_app.index.shard import Shard, ShardSettings
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
 from stream_app.settings import Settings
-from stream_app.versions import Version
+from stream_app.versions import KIND_DELETED, Version
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +49,22 @@ class LiveIndex:
         self._buckets = buckets
         self._holdings: dict[int, _Holding] = {}
         self._opened = asyncio.Event()
+        self._opening = asyncio.Lock()
+        #: Whether all was replayed once; from then on Redis answers for what is moving.
+        self.was_ready = False
         # One writer at a time: shards allow many readers beside one writer.
         self._writing = asyncio.Lock()
 
     async def open(self, partitions: Iterable[int], log_id: str) -> None:
-        """Open the shards of `partitions` and replay what they lack; until then Redis answers for them."""
-        new = [each for each in partitions if each not in self._holdings]
-        for partition in new:
-            self._holdings[partition] = _Holding(await asyncio.to_thread(self._open_shard, partition, log_id))
-        await asyncio.gather(*(self._replay(partition) for partition in new))
-        self._opened.set()
+        """Hold just these partitions: seal and close the others, open what is new and replay what it lacks."""
+        async with self._opening:
+            await self.keep_only(partitions)
+            new = [each for each in partitions if each not in self._holdings]
+            for partition in new:
+                self._holdings[partition] = _Holding(await asyncio.to_thread(self._open_shard, partition, log_id))
+            await asyncio.gather(*(self._replay(partition) for partition in new))
+            self.was_ready = True
+            self._opened.set()
 
     async def keep_only(self, partitions: Iterable[int]) -> None:
         """Seal and close the shards of all other partitions; what is sealed need not be replayed again."""
@@ -125,6 +131,11 @@ class LiveIndex:
             if (vector := await self._buckets.vector(partition, photo_id)) is not None:
                 return vector
         return None
+
+    def is_removed(self, photo_id: int, since: Version) -> bool:
+        """Whether the log says that a photo was deleted after the version `since`."""
+        versions = (holding.shard.version(photo_id) for holding in self._holdings.values())
+        return any(each is not None and each.kind == KIND_DELETED and each > since for each in versions)
 
     def photo_count(self) -> int:
         """The number of photos that a search can find in the open shards."""

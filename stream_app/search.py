@@ -17,7 +17,7 @@ from stream_app.activity import Metadata, PhotoDeleted, PhotoUploaded, event_to_
 from stream_app.album import Classification, Photo, PhotoHit, SearchReply
 from stream_app.catalogue import PhotoRow
 from stream_app.embedding_log import EmbeddingLog
-from stream_app.errors import PhotoNotFound, PhotoRejected
+from stream_app.errors import PhotoNotFound, PhotoRejected, ServiceUnavailable
 from stream_app.index.ranking import Hit
 from stream_app.live_index import LiveIndex
 from stream_app.metrics import PHOTOS_FINDABLE, SEARCH_SECONDS
@@ -53,8 +53,6 @@ class LiveAlbum:
 
     def __init__(self, room: AlbumRoom) -> None:
         self._room = room
-        #: Deletions that were answered but that the table has not met yet.
-        self._gone: dict[int, Version] = {}
         self._listing: tuple[float, list[tuple[int, int]]] = (0.0, [])
 
     async def photo(self, photo_id: int) -> Photo:
@@ -124,7 +122,6 @@ class LiveAlbum:
         time_ms = max(_now_ms(), row.upload_version.time_ms)
         sent = await self._publish(PhotoDeleted(photo_id, time_ms))
         version = Version(time_ms, KIND_DELETED, sent.partition, sent.offset)
-        self._gone[photo_id] = version
         [offset] = await self._room.embeddings.append(sent.partition, [PhotoRemoved(photo_id, version)])
         await self._room.index.remove(sent.partition, photo_id, version)
         await asyncio.to_thread(self._room.uploads.forget, row.url)
@@ -167,14 +164,15 @@ class LiveAlbum:
 
     def _row(self, photo_id: int) -> PhotoRow | None:
         """The row of a photo that may be shown; None when it is unknown or deleted."""
+        if not self._room.index.was_ready:
+            raise ServiceUnavailable(
+                "The album is not open yet", received=self._room.ready()[1], remedy="Ask again in a moment."
+            )
         row = self._room.rows.get(photo_id)
-        gone = self._gone.get(photo_id)
-        if row is not None and gone is not None:
-            if max(row.upload_version, row.deletion_version) < gone:
-                return None
-            # The table has met the deletion, or something newer: the note has done its work.
-            self._gone.pop(photo_id, None)
-        return row if row is not None and row.known else None
+        # The log may be ahead of the table, after a restart and just after a deletion.
+        if row is None or not row.known or self._room.index.is_removed(photo_id, row.upload_version):
+            return None
+        return row
 
     def _known_row(self, photo_id: int) -> PhotoRow:
         row = self._row(photo_id)

@@ -110,9 +110,10 @@ class AlbumProcess:
         return done.stdout
 
     def get(self, path: str) -> Any:
-        """The JSON answer to a GET."""
-        with urllib.request.urlopen(self.url + path, timeout=30) as reply:
-            return json.load(reply)
+        """The JSON answer to a GET that must succeed."""
+        status, answer = self.send("GET", path)
+        assert status == 200, f"{path} answered {status}: {answer}"
+        return answer
 
     def send(
         self, method: str, path: str, body: bytes | None = None, kind: str = "image/png"
