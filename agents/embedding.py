@@ -117,14 +117,10 @@ async def _embedded(uploads: Sequence[Upload], room: EmbeddingRoom) -> list[Entr
     return list(carried.items())
 
 
-async def _carried_over(
-    digests: Mapping[Upload, str | None], room: EmbeddingRoom
-) -> dict[Upload, EmbeddingRecord]:
+async def _carried_over(digests: Mapping[Upload, str | None], room: EmbeddingRoom) -> dict[Upload, EmbeddingRecord]:
     """The present records of those facts whose photo has the same bytes already, with the facts' versions."""
     same = {
-        fact: _known(fact, room)
-        for fact, digest in digests.items()
-        if digest and digest == _known(fact, room).sha256
+        fact: _known(fact, room) for fact, digest in digests.items() if digest and digest == _known(fact, room).sha256
     }
     carried: dict[Upload, EmbeddingRecord] = {}
     for partition in {fact.partition for fact in same}:

@@ -12,7 +12,6 @@ from faust.types import EventT
 from stream_app.activity import Event, PhotoDeleted, parse_event
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version, version_of
 
-
 A = TypeVar("A", bound=Event)
 
 

@@ -73,11 +73,6 @@ async def _reassert_deletions(arrivals: Sequence[Arrival], room: IndexingRoom) -
     """
     for event, record in arrivals:
         row = room.rows.get(record.photo_id)
-        if (
-            row
-            and isinstance(record, PhotoEmbedded)
-            and record.version < row.deletion_version
-            and not row.known
-        ):
+        if row and isinstance(record, PhotoEmbedded) and record.version < row.deletion_version and not row.known:
             removed = PhotoRemoved(record.photo_id, row.deletion_version)
             await room.embeddings.append(event.message.partition, [removed])

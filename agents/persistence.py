@@ -43,8 +43,6 @@ async def _tried(work: Work, events: Sequence[EventT], stage: str, tries: int) -
             return None
         except Exception as error:  # whatever it is, the stream must go on: that is what this file is for
             failure = error
-            log.exception(
-                "%s: a batch of %d failed, attempt %d of %d", stage, len(events), attempt + 1, tries
-            )
+            log.exception("%s: a batch of %d failed, attempt %d of %d", stage, len(events), attempt + 1, tries)
             await asyncio.sleep(min(PAUSE_SECONDS_MAX, 0.2 * 4**attempt))
     return failure

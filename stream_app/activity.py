@@ -164,9 +164,7 @@ def _time_ms(given: int | str | None) -> int | None:
     try:
         time_ms = (datetime.fromisoformat(given.upper()) - _EPOCH) // timedelta(milliseconds=1)
     except ValueError:
-        raise EventRejected(
-            "The time does not exist", expected=_EXPECTED["time"], received=_shown(given)
-        ) from None
+        raise EventRejected("The time does not exist", expected=_EXPECTED["time"], received=_shown(given)) from None
     if time_ms < 0:
         raise EventRejected("The time is before 1970", expected=_EXPECTED["time"], received=_shown(given))
     return time_ms
@@ -200,9 +198,7 @@ def _rejection(message: dict[str, Any]) -> EventRejected:
     if error.validator == "required":
         # The validator names all required fields; the first that is missing is the one to speak of.
         missing = next(name for name in error.validator_value if name not in message)
-        return EventRejected(
-            f"The event has no {missing}", expected=_EXPECTED[missing], received=_shown(message)
-        )
+        return EventRejected(f"The event has no {missing}", expected=_EXPECTED[missing], received=_shown(message))
     name = str(error.absolute_path[0])
     return EventRejected(
         f"{error.json_path.removeprefix('$.')} cannot be used",

@@ -62,9 +62,7 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     index = LiveIndex(settings, space, embeddings, buckets)
 
     declare_cataloguing(app, activity, photos, dead_letters, settings)
-    declare_embedding(
-        app, activity, EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters), settings
-    )
+    declare_embedding(app, activity, EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters), settings)
     declare_indexing(app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters), settings)
 
     _follow_assignment(app, index, embeddings.name, log_id)

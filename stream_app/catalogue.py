@@ -121,9 +121,7 @@ def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
     return replace(row, upload_version=record.version, url=record.url)
 
 
-def with_event(
-    row: PhotoRow, event: PhotoUploaded | PhotoEdited | PhotoDeleted, version: Version
-) -> PhotoRow:
+def with_event(row: PhotoRow, event: PhotoUploaded | PhotoEdited | PhotoDeleted, version: Version) -> PhotoRow:
     """`row` after any event of `photo-activity`."""
     match event:
         case PhotoUploaded():

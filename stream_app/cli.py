@@ -35,9 +35,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--photos", type=click.Path(path_type=Path), help="Publish this folder, and follow its changes."
-)
+@click.option("--photos", type=click.Path(path_type=Path), help="Publish this folder, and follow its changes.")
 @click.option("--starter", is_flag=True, help="Publish the photographs that installed packages carry.")
 @click.option("--port", type=int, help="Port of the page and the API (default 6066).")
 def up(photos: Path | None, starter: bool, port: int | None) -> None:
@@ -116,9 +114,7 @@ def build(folder: Path | None) -> None:
     from models.bundle import build_bundle, ensure_bundle
 
     settings = Settings.from_environment()
-    built = (
-        build_bundle(folder, progress=click.echo) if folder else ensure_bundle(settings.data_dir / "bundles")
-    )
+    built = build_bundle(folder, progress=click.echo) if folder else ensure_bundle(settings.data_dir / "bundles")
     click.echo(f"The bundle is in {built}")
 
 
@@ -129,9 +125,7 @@ def show_settings() -> None:
 
     settings = Settings.from_environment()
     for each in fields(settings):
-        click.echo(
-            f"SIGHTLINE_{each.name.upper()}={getattr(settings, each.name)}\n    {each.metadata['help']}"
-        )
+        click.echo(f"SIGHTLINE_{each.name.upper()}={getattr(settings, each.name)}\n    {each.metadata['help']}")
 
 
 if __name__ == "__main__":

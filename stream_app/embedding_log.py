@@ -26,9 +26,7 @@ class EmbeddingLog:
     async def append(self, partition: int, records: Sequence[EmbeddingRecord]) -> list[int]:
         """Append records in their order; returns their offsets once the broker has confirmed them all."""
         sent = [
-            await self._topic.send(
-                key=photo_key(record.photo_id), value=record_to_bytes(record), partition=partition
-            )
+            await self._topic.send(key=photo_key(record.photo_id), value=record_to_bytes(record), partition=partition)
             for record in records
         ]
         return [(await future).offset for future in sent]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from models.space import Space
 from stream_app.embedding_log import EmbeddingLog
-from stream_app.errors import ServiceUnavailable
+from stream_app.errors import SegmentCorrupt, ServiceUnavailable
 from stream_app.index.buckets import Entry, RedisBuckets
 from stream_app.index.ranking import Hit, best_hits
 from stream_app.index.shard import Shard, ShardSettings
@@ -40,9 +41,7 @@ class _Holding:
 class LiveIndex:
     """Applies embedding records and answers searches, for the partitions that are open."""
 
-    def __init__(
-        self, settings: Settings, space: Space, embeddings: EmbeddingLog, buckets: RedisBuckets
-    ) -> None:
+    def __init__(self, settings: Settings, space: Space, embeddings: EmbeddingLog, buckets: RedisBuckets) -> None:
         self._settings = settings
         self._space = space
         self._embeddings = embeddings
@@ -110,9 +109,7 @@ class LiveIndex:
     async def search(self, vector: np.ndarray, k: int, allow: Allow) -> tuple[list[Hit], dict[int, str]]:
         """The best `k` hits over all partitions, and which source answered for each: shard or buckets."""
         ready = self._replayed()
-        found = await asyncio.to_thread(
-            lambda: [shard.search(vector, k, allow=allow) for shard in ready.values()]
-        )
+        found = await asyncio.to_thread(lambda: [shard.search(vector, k, allow=allow) for shard in ready.values()])
         sources = dict.fromkeys(ready, "shard")
         for partition in set(range(self._settings.partition_count)) - set(ready):
             try:
@@ -172,6 +169,15 @@ class LiveIndex:
         return self._space.search_vectors(image_embeddings, joint_embeddings)
 
     def _open_shard(self, partition: int, log_id: str) -> Shard:
+        """The shard on disk; a damaged one is begun anew, since the log has all of it."""
+        try:
+            return self._shard(partition, log_id)
+        except SegmentCorrupt as damage:
+            log.warning("%s Building partition %d anew from the log.", damage, partition)
+            shutil.rmtree(self._directory(partition))
+            return self._shard(partition, log_id)
+
+    def _shard(self, partition: int, log_id: str) -> Shard:
         return Shard(
             self._directory(partition),
             dimensions=self._space.search_dimensions,
@@ -209,14 +215,9 @@ class LiveIndex:
         if holding.replayed:
             holding.shard.seal(holding.next_offset)
 
-    async def _write_buckets(
-        self, partition: int, records: Sequence[EmbeddingRecord], vectors: np.ndarray
-    ) -> None:
+    async def _write_buckets(self, partition: int, records: Sequence[EmbeddingRecord], vectors: np.ndarray) -> None:
         photos = [each for each in records if isinstance(each, PhotoEmbedded)]
-        entries = [
-            Entry(photo.photo_id, photo.version, vector)
-            for photo, vector in zip(photos, vectors, strict=True)
-        ]
+        entries = [Entry(photo.photo_id, photo.version, vector) for photo, vector in zip(photos, vectors, strict=True)]
         await self._buckets.put_many(partition, entries)
         removed = [(each.photo_id, each.version) for each in records if isinstance(each, PhotoRemoved)]
         await self._buckets.remove_many(partition, removed)

@@ -6,9 +6,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 PHOTOS_EMBEDDED = Counter("sightline_photos_embedded", "Photos that went through the encoder")
 PHOTOS_REJECTED = Counter("sightline_photos_rejected", "Events that became dead letters", ["stage"])
-EMBEDDINGS_INDEXED = Counter(
-    "sightline_embeddings_indexed", "Records of the embeddings topic that were indexed"
-)
+EMBEDDINGS_INDEXED = Counter("sightline_embeddings_indexed", "Records of the embeddings topic that were indexed")
 PHOTOS_FINDABLE = Gauge("sightline_photos_findable", "Photos that a search can find in this worker's shards")
 SEARCH_SECONDS = Histogram(
     "sightline_search_seconds",

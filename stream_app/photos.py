@@ -124,9 +124,7 @@ class PhotoReader:
         if response.status >= 500 or response.status in _PASSING:
             raise PhotoUnreachable(f"{_shown(url)} is not served now", received=f"status {response.status}")
         if response.status != 200:
-            raise _refused(
-                "The photo is not served", url, expected="status 200", received=str(response.status)
-            )
+            raise _refused("The photo is not served", url, expected="status 200", received=str(response.status))
         if (response.content_length or 0) > self._bytes_max:
             raise self._too_large(url, response.content_length or 0)
         data = bytearray()
@@ -214,11 +212,7 @@ def _is_private(host: str) -> bool:
 
 
 def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    if (
-        isinstance(address, ipaddress.IPv6Address)
-        and address not in _GLOBAL_UNICAST
-        and address not in _NAT64
-    ):
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST and address not in _NAT64:
         return False
     return address.is_global and not address.is_multicast
 

@@ -104,9 +104,7 @@ class LiveAlbum:
         encoding = await self._encode(image)
         joint = await asyncio.to_thread(self._joint_embedding, encoding)
         words = await asyncio.to_thread(self._room.space.nearest_words, joint[0], k)
-        return Classification(
-            self._room.space.labels(encoding.label_indices, encoding.label_scores, k), words
-        )
+        return Classification(self._room.space.labels(encoding.label_indices, encoding.label_scores, k), words)
 
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
         """Store the photo and tell the stream; the stream does the rest."""

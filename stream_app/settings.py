@@ -15,16 +15,13 @@ def _setting(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
 
-_DATA_DIR = Path("~/.sightline")
-
-
 @dataclass(frozen=True)
 class Settings:
     """The settings of one worker. The environment's name of a field is `SIGHTLINE_` and the field in capitals."""
 
     broker_url: str = _setting("", "Kafka, as kafka://host:port; empty: `sightline up` starts a private broker")
     redis_url: str = _setting("", "Redis, as redis://host:port/0; empty: `sightline up` starts a private server")
-    data_dir: Path = _setting(_DATA_DIR, "everything Sightline keeps on this machine lies below it")
+    data_dir: Path = _setting(Path("~/.sightline"), "everything Sightline keeps on this machine lies below it")
     bundle: str = _setting("default", "name of the model bundle below data_dir/bundles, or a path to one")
     app_id: str = _setting("sightline", "consumer group, and prefix of the changelog topics")
     topic_prefix: str = _setting("", "begins the name of every topic, so that several albums can share a broker")

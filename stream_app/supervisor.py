@@ -12,7 +12,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +47,7 @@ def run_up(settings: Settings, folders: Sequence[Path]) -> None:
 class _Supervisor:
     """Holds the tasks of one run together: whichever fails first ends it."""
 
-    def __init__(
-        self, settings: Settings, services: LocalServices, bundle: Path, folders: Sequence[Path]
-    ) -> None:
+    def __init__(self, settings: Settings, services: LocalServices, bundle: Path, folders: Sequence[Path]) -> None:
         self._settings = settings
         self._services = services
         self._specs = topic_specs(settings, read_manifest(bundle).vision_id)
@@ -121,8 +118,9 @@ class _Supervisor:
         try:
             await asyncio.wait_for(self._worker.wait(), STOP_SECONDS_MAX)
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._worker.kill()
+            # Its watchdog takes this for the end of its parent and kills what will not end.
+            assert self._worker.stdin is not None
+            self._worker.stdin.close()
             await self._worker.wait()
 
     async def _check_services(self) -> None:

@@ -51,11 +51,6 @@ def embeddings_topic(settings: Settings, vision_id: str) -> str:
     return f"{settings.topic_prefix}photo-embeddings.{vision_id}"
 
 
-def labels_topic(settings: Settings) -> str:
-    """Where the words found for each photo go out."""
-    return f"{settings.topic_prefix}photo-labels"
-
-
 def dead_letters_topic(settings: Settings) -> str:
     """Where messages go that could not be worked on, with the reason in their headers."""
     return f"{settings.topic_prefix}dead-letters"
@@ -77,7 +72,6 @@ def topic_specs(settings: Settings, vision_id: str) -> list[TopicSpec]:
             {"message.timestamp.type": "LogAppendTime"},
         ),
         _compacted(settings, embeddings_topic(settings, vision_id)),
-        _compacted(settings, labels_topic(settings)),
         _kept_for(settings, dead_letters_topic(settings), DEAD_LETTERS_RETENTION_MS),
         *(_compacted(settings, changelog_topic(settings, table)) for table in TABLES),
     ]

@@ -54,9 +54,7 @@ def until(question: Callable[[], T], *, what: str) -> T:
     """The first true answer; fails with `what` and the last answer when none comes."""
     deadline = time.monotonic() + WAIT_SECONDS_MAX
     while not (answer := question()):
-        assert time.monotonic() < deadline, (
-            f"{what}: not within {WAIT_SECONDS_MAX:.0f} s, last answer {answer!r}"
-        )
+        assert time.monotonic() < deadline, f"{what}: not within {WAIT_SECONDS_MAX:.0f} s, last answer {answer!r}"
         time.sleep(0.05)
     return answer
 
@@ -115,9 +113,7 @@ class AlbumProcess:
         assert status == 200, f"{path} answered {status}: {answer}"
         return answer
 
-    def send(
-        self, method: str, path: str, body: bytes | None = None, kind: str = "image/png"
-    ) -> tuple[int, Any]:
+    def send(self, method: str, path: str, body: bytes | None = None, kind: str = "image/png") -> tuple[int, Any]:
         """Status and JSON (or None) of any other request."""
         headers = {"Content-Type": kind} if body is not None else {}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
@@ -149,9 +145,7 @@ class AlbumProcess:
         """One number of /metrics."""
         with urllib.request.urlopen(self.url + "/metrics", timeout=30) as reply:
             lines = reply.read().decode().splitlines()
-        return sum(
-            float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name
-        )
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 
     def album(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """The final state, photo for photo: name, tags, and what is related to it."""
@@ -159,10 +153,7 @@ class AlbumProcess:
         return {
             photo["photo_id"]: (
                 photo["url"].rsplit("/", 1)[-1],
-                tuple(
-                    hit["photo_id"]
-                    for hit in self.get(f"/api/photos/{photo['photo_id']}/related?k=3")["hits"]
-                ),
+                tuple(hit["photo_id"] for hit in self.get(f"/api/photos/{photo['photo_id']}/related?k=3")["hits"]),
             )
             for photo in photos
         }

@@ -64,6 +64,13 @@ class TestQuestions:
 
         assert [hit["photo_id"] for hit in reply["hits"]] == ["9223372036854775807", "9"]
 
+    async def test_a_nameless_upload_gets_a_name_that_says_what_it_is(self, client: Any) -> None:
+        """The store of uploads is published again after a restart, by the names of its files."""
+        reply = await (await client.post("/api/photos", data=photo_bytes("red"))).json()
+        photo = await (await client.get(reply["photos"][0]["location"])).json()
+
+        assert photo["url"].endswith(".jpg") or photo["url"].endswith(".png")
+
     async def test_words_find_photos_and_the_reply_says_how_complete_it_is(self, client: Any) -> None:
         """A hit carries all that a page needs to show it."""
         reply = await (await client.get("/api/search?q=red&k=1")).json()

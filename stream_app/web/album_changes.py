@@ -10,7 +10,7 @@ from stream_app.album import Album
 from stream_app.errors import PhotoRejected
 from stream_app.web.bodies import SentFile, SentPhotos, read_photos
 from stream_app.web.parameters import photo_id_of
-from stream_app.web.photo_types import require_readable_photo
+from stream_app.web.photo_types import name_as, require_readable_photo
 from stream_app.web.problems import in_time
 from stream_app.web.thumbnails import Thumbnails
 
@@ -58,8 +58,9 @@ class ChangeViews:
         metadata = sent.metadata()
         for file in sent.files:
             try:
-                require_readable_photo(file.data, repr(file.name))
-                photo_id = await in_time(self._album.upload(file.data, file.name, dict(metadata)))
+                kind = require_readable_photo(file.data, repr(file.name))
+                name = name_as(kind, file.name)
+                photo_id = await in_time(self._album.upload(file.data, name, dict(metadata)))
             except PhotoRejected as error:
                 rejected.append((file, error))
             else:

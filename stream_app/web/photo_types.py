@@ -18,6 +18,21 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevm", b"hevs", b"mif1", b"msf1"})
 NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
 
+SUFFIXES = {
+    "image/jpeg": (".jpg", ".jpeg"),
+    "image/png": (".png",),
+    "image/gif": (".gif",),
+    "image/bmp": (".bmp",),
+    "image/tiff": (".tif", ".tiff"),
+    "image/webp": (".webp",),
+    "image/heic": (".heic", ".heif"),
+}
+
+
+def name_as(kind: str, name: str) -> str:
+    """A file name that ends as its content type wants it, so that the store of uploads can be published too."""
+    return name if name.lower().endswith(SUFFIXES[kind]) else name + SUFFIXES[kind][0]
+
 
 def photo_type(data: bytes) -> str | None:
     """The content type of one of the seven kinds of photo, or None for anything else."""
@@ -41,15 +56,17 @@ def require_photo(data: bytes, name: str = "the body") -> str:
     return kind
 
 
-def require_readable_photo(data: bytes, name: str = "the body") -> None:
-    """Raises PhotoRejected when the bytes are no photo, or one that needs a package that is missing here."""
-    if require_photo(data, name) == "image/heic" and find_spec("pillow_heif") is None:
+def require_readable_photo(data: bytes, name: str = "the body") -> str:
+    """Like `require_photo`; raises PhotoRejected, too, for a photo that needs a package that is missing here."""
+    kind = require_photo(data, name)
+    if kind == "image/heic" and find_spec("pillow_heif") is None:
         raise PhotoRejected(
             f"{name} is HEIC, which this worker cannot read",
             expected="a JPEG, PNG, WebP, GIF, BMP or TIFF file",
             received="HEIC",
             remedy="Install the extra: pip install 'sightline[heic]', or send the photo as JPEG.",
         )
+    return kind
 
 
 def _described(data: bytes) -> str:
