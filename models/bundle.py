@@ -1,8 +1,8 @@
 """Make a model bundle: the folder with everything that turns photographs and words into vectors.
 
-    bundle.json       what is in it, with a hash of each file
-    saved_model/1/    the vision model, laid out as TF Serving wants it
-    words.txt, word_vectors.npy, labels.txt, space.npz
+bundle.json       what is in it, with a hash of each file
+saved_model/1/    the vision model, laid out as TF Serving wants it
+words.txt, word_vectors.npy, labels.txt, space.npz
 """
 
 from __future__ import annotations
@@ -65,13 +65,9 @@ def write_bundle(
     """Write a bundle from its parts; a folder that is there already is replaced only when the new one is whole."""
     if len(classes) != built.classifier.shape[1]:
         raise BundleError("The tags do not fit the network", expected=f"{built.classifier.shape[1]} classes")
-    arrays = derive_space(
-        built.classifier, built.classifier_bias, built.mean_embedding, classes, source.vocabulary
-    )
+    arrays = derive_space(built.classifier, built.classifier_bias, built.mean_embedding, classes, source.vocabulary)
     with _whole_or_nothing(bundle_dir) as folder:
-        save_vision(
-            built.module, folder / VISION_DIR, side_px=model.side_px, offset=model.offset, scale=model.scale
-        )
+        save_vision(built.module, folder / VISION_DIR, side_px=model.side_px, offset=model.offset, scale=model.scale)
         save_words(source.vocabulary, folder)
         np.savez(folder / SPACE_FILE, **asdict(arrays))
         labels = "\n".join(each.names[0].text for each in classes)

@@ -22,6 +22,8 @@ WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 # A truncated photo must be an error here and in every thread, whatever another package chose.
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+# Pillow warns of odd files on standard error. Once for all: `catch_warnings` is not safe where threads decode.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class DecodedPhoto(np.ndarray):
@@ -41,9 +43,7 @@ def decode_image(data: bytes, *, side_px: int, pixels_max: int) -> DecodedPhoto:
     Raises PhotoRejected and nothing else: no image, damaged, over `pixels_max`, a format that is not allowed.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _decode(data, side_px, pixels_max)
+        return _decode(data, side_px, pixels_max)
     except PhotoRejected:
         raise
     except MemoryError as error:
@@ -142,7 +142,7 @@ def _scale_to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def crop_square(pixels: np.ndarray, *, resize_px: int, side_px: int) -> np.ndarray:
-    """The middle of a photo, uint8 [side_px, side_px, 3]: short side to `resize_px` (bicubic, antialiased), then cut."""
+    """The middle of a photo, uint8 [side_px, side_px, 3], once the short side is `resize_px` (bicubic, antialiased)."""
     height, width = pixels.shape[:2]
     # Bicubic over the box of the original that the cut will show: never a full resized copy of a panorama.
     box_side = min(width, height) * side_px / resize_px

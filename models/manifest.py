@@ -40,9 +40,13 @@ def read_manifest(bundle_dir: Path) -> BundleManifest:
     except FileNotFoundError as error:
         raise BundleError("The model bundle is missing", expected=str(path), remedy=REBUILD) from error
     except (ValueError, TypeError) as error:
-        raise BundleError("The model bundle's bundle.json is damaged", received=str(error)[:120], remedy=REBUILD) from error
+        raise BundleError(
+            "The model bundle's bundle.json is damaged", received=str(error)[:120], remedy=REBUILD
+        ) from error
     if manifest.format != FORMAT:
-        raise BundleError("The bundle is of another format", expected=str(FORMAT), received=str(manifest.format), remedy=REBUILD)
+        raise BundleError(
+            "The bundle is of another format", expected=str(FORMAT), received=str(manifest.format), remedy=REBUILD
+        )
     return manifest
 
 

@@ -49,7 +49,7 @@ def derive_space(
         classifier_bias=classifier_bias.astype(np.float32),
         image_axes=image_axes,
         class_axes=class_axes,
-        joint_weight=np.float32(JOINT_WEIGHT),
+        joint_weight=np.array(JOINT_WEIGHT, np.float32),
     )
 
 

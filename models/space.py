@@ -9,6 +9,7 @@ them alike, and look alike beyond that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -108,7 +109,9 @@ class Space:
         """The k words of the open vocabulary nearest to a joint embedding, best first, with their cosine."""
         return self.vocabulary.nearest(_unit(np.asarray(joint_embedding, dtype=np.float32)), k)
 
-    def labels(self, label_indices: np.ndarray, label_scores: np.ndarray, k: int) -> list[tuple[str, float]]:
+    def labels(
+        self, label_indices: Sequence[int] | np.ndarray, label_scores: Sequence[float] | np.ndarray, k: int
+    ) -> list[tuple[str, float]]:
         """The k likeliest classes of the network, best first, by name and probability."""
         pairs = zip(label_indices[:k], label_scores[:k], strict=True)
         return [(self._label_names[int(index)], float(score)) for index, score in pairs]

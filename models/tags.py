@@ -66,9 +66,7 @@ def _parse_row(row: list[str], ordinal: int) -> ClassTags:
     if len(row) != len(COLUMNS) or row[0] != str(ordinal):
         raise BundleError("The tags are out of order", expected=f"class {ordinal}", received=" ".join(row)[:60])
     hypernyms = [part.split(":", 1) for part in row[3].split("; ") if part]
-    return ClassTags(
-        row[1], parse_words(row[2]), tuple((int(steps), parse_words(names)) for steps, names in hypernyms)
-    )
+    return ClassTags(row[1], parse_words(row[2]), tuple((int(steps), parse_words(names)) for steps, names in hypernyms))
 
 
 def parse_words(text: str) -> tuple[Word, ...]:

@@ -71,7 +71,9 @@ def _build_network() -> BuiltVision:
 
 
 def _classes() -> list[ClassTags]:
-    return [ClassTags(f"n{ordinal:08d}", (Word(name),), ((1, (Word("color"),)),)) for ordinal, name in enumerate(COLOURS)]
+    return [
+        ClassTags(f"n{ordinal:08d}", (Word(name),), ((1, (Word("color"),)),)) for ordinal, name in enumerate(COLOURS)
+    ]
 
 
 def _words() -> SourceWords:

@@ -120,5 +120,3 @@ def _read_zip(path: Path) -> dict[str, LazyTensor]:
         for key, storage in storages.items():
             storage.array = np.frombuffer(archive.read(f"{root}data/{key}"), storage.dtype)
     return tensors
-
-

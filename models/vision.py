@@ -90,7 +90,7 @@ VISION_MODELS: dict[str, VisionModel] = {
     "efficientnet_lite0": VisionModel(
         name="efficientnet_lite0",
         side_px=224,
-        resize_px=256,
+        resize_px=224,  # the classifier would rather have 256, search would rather see the whole short side
         offset=127.0,
         scale=128.0,
         weights_path=lambda: package_file(LITE0_PACKAGE, LITE0_FILE),
@@ -111,7 +111,7 @@ def save_vision(module: tf.Module, directory: Path, *, side_px: int, offset: flo
     tf = import_tensorflow()
 
     @tf.function(input_signature=[tf.TensorSpec([None, side_px, side_px, 3], tf.uint8, name="photos")])
-    def serve(photos: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve(photos: Any) -> Any:
         embeddings, scores = module((tf.cast(photos, tf.float32) - offset) / scale)
         return {"image_embedding": embeddings, "label_scores": scores}
 

@@ -19,7 +19,10 @@ NEARBY_RANK_MAX = 80_000  # words rarer than this are no answer that a person wo
 SUGGEST_RANK_MAX = 30_000
 SENSIBLE_WORD = re.compile(r"[a-z]{2,}(-[a-z]+)?")
 # Too common to say anything about a photo; a phrase is read without them ("bird on a beach").
-STOP_WORDS = frozenset("a an and at by for from in into is it its of on or over the their this to under with".split())
+STOP_WORDS = frozenset(
+    ("a", "an", "and", "at", "by", "for", "from", "in", "into", "is", "it", "its", "of", "on", "or", "over", "the")
+    + ("their", "this", "to", "under", "with")
+)
 
 
 class Vocabulary:
@@ -27,7 +30,9 @@ class Vocabulary:
 
     def __init__(self, words: Sequence[str], vectors: np.ndarray) -> None:
         if len(words) != len(vectors):
-            raise BundleError("Words and vectors differ in number", expected=str(len(words)), received=str(len(vectors)))
+            raise BundleError(
+                "Words and vectors differ in number", expected=str(len(words)), received=str(len(vectors))
+            )
         self.words, self.vectors = words, vectors
 
     @classmethod

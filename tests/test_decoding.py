@@ -131,7 +131,9 @@ def bomb(width_px: int, height_px: int) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(("width_px", "height_px"), [(1001, 1000), (30_000, 30_000), (2**31 - 1, 2**31 - 1)])
@@ -141,7 +143,9 @@ def test_an_enormous_photo_is_refused_before_it_is_decoded(width_px: int, height
         decoded(bomb(width_px, height_px))
 
 
-@pytest.mark.parametrize("data", [b"", b"hello, I am a text called .jpg", b"\xff\xd8\xff", b"%PDF-1.7 ...", b"\0" * 999])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello, I am a text called .jpg", b"\xff\xd8\xff", b"%PDF-1.7 ...", b"\0" * 999]
+)
 def test_what_is_no_photo_is_refused(data: bytes) -> None:
     """A text, a stub and another kind of file each get one clear line."""
     with pytest.raises(PhotoRejected):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from colours import colour_photo
+
 from models.bundle import build_tiny_bundle, read_manifest
 from models.encoder import BATCH_SIZES, LABELS_KEPT, Encoding, LocalEncoder
 from models.encoder_process import ProcessEncoder

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from colours import colour_photo, search_vectors_of
+
 from models.bundle import build_tiny_bundle
 from models.encoder import Encoding, LocalEncoder
 from models.projection import derive_axes
@@ -40,10 +40,10 @@ def encodings(bundle_dir: Path) -> list[Encoding]:
     return [answer for answer in answers if isinstance(answer, Encoding)]
 
 
-@pytest.mark.parametrize(("word", "colour"), [*((each, each) for each in COLOURS), ("scarlet", "red"), ("gray", "grey")])
-def test_a_word_finds_the_photo_of_its_colour(
-    word: str, colour: str, space: Space, encodings: list[Encoding]
-) -> None:
+@pytest.mark.parametrize(
+    ("word", "colour"), [*zip(COLOURS, COLOURS, strict=True), ("scarlet", "red"), ("gray", "grey")]
+)
+def test_a_word_finds_the_photo_of_its_colour(word: str, colour: str, space: Space, encodings: list[Encoding]) -> None:
     """A colour's name, and a synonym that no class has, find the photo."""
     query = space.word_query(space.embed_words(word).vector)
 

@@ -23,7 +23,6 @@ tf = import_tensorflow()
 NUMBERS = np.arange(6, dtype=np.float32)
 
 
-
 def tensor_pickle(shape: tuple[int, ...], strides: tuple[int, ...], rebuild: str = "_rebuild_tensor_v2") -> bytes:
     """The pickle of {"weight": a tensor}, with the global names that PyTorch would write, and no PyTorch."""
     kind = b"\x80\x02" + b"ccollections\nOrderedDict\n" + b")R" + b"X\x06\x00\x00\x00weight"

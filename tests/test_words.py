@@ -51,7 +51,14 @@ def test_king_minus_man_plus_woman_is_queen(vocabulary: Vocabulary) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "folded"),
-    [("DOGS", "dog"), ("berries", "berry"), ("leaves", "leaf"), ("churches", "church"), ("king's", "king"), ("T-Shirts", "t-shirt")],
+    [
+        ("DOGS", "dog"),
+        ("berries", "berry"),
+        ("leaves", "leaf"),
+        ("churches", "church"),
+        ("king's", "king"),
+        ("T-Shirts", "t-shirt"),
+    ],
 )
 def test_an_unknown_form_is_folded_to_a_known_word(typed: str, folded: str, vocabulary: Vocabulary) -> None:
     """Capitals, plurals and possessives find the word that the vocabulary has."""
@@ -67,7 +74,7 @@ def test_a_phrase_is_the_mean_of_its_words(vocabulary: Vocabulary) -> None:
 
 
 def test_two_words_that_the_vocabulary_joins_are_one(vocabulary: Vocabulary) -> None:
-    """"ice cream" is the word ice-cream, not some ice and some cream."""
+    """ "ice cream" is the word ice-cream, not some ice and some cream."""
     assert vocabulary.phrase("Ice cream")[1] == ["ice-cream"]
 
 
@@ -85,7 +92,7 @@ def test_an_unknown_word_beside_a_known_one_is_named(vocabulary: Vocabulary) -> 
 
 def test_unknown_words_are_answered_with_near_spellings(vocabulary: Vocabulary) -> None:
     """A misspelt word gets the word that was probably meant."""
-    with pytest.raises(UnknownWords, match="womann.*Did you mean woman"):
+    with pytest.raises(UnknownWords, match=r"womann.*Did you mean woman"):
         embed_query("womann", vocabulary)
 
 
@@ -127,7 +134,8 @@ def test_the_default_words_know_that_a_dog_is_like_a_puppy() -> None:
     vocabulary = word_source("glove_6b_50d")().vocabulary
 
     assert (len(vocabulary.words), vocabulary.dimensions) == (400_000, 50)
-    assert vocabulary.vector("dog") @ vocabulary.vector("puppy") > vocabulary.vector("dog") @ vocabulary.vector("bank") + 0.3
+    dog = vocabulary.vector("dog")
+    assert dog @ vocabulary.vector("puppy") > dog @ vocabulary.vector("bank") + 0.3
 
 
 def test_unknown_sources_are_answered_with_the_known_ones() -> None:
