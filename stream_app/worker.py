@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ def run_worker(settings: Settings) -> None:
     app = create_app(
         settings, Space.load(folder), ProcessEncoder(folder, pixels_max=settings.photo_pixels_max), cluster
     )
+    # Faust says at every batch of rows that its buffer is being used.
+    logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
     level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")
     worker = faust.Worker(app, loglevel=level, stdout=sys.stderr, quiet=True, redirect_stdouts=False)
     raise worker.execute_from_commandline()
