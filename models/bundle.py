@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -128,8 +131,31 @@ def ensure_bundle(
     bundles_dir.mkdir(parents=True, exist_ok=True)
     with _locked(bundles_dir / f".{bundle_dir.name}.lock"):
         if not _is_whole(bundle_dir):
-            build_bundle(bundle_dir, vision=vision, words=words, progress=progress)
+            _build_apart(bundle_dir, vision, words, progress or (lambda line: None))
     return bundle_dir
+
+
+def _build_apart(bundle_dir: Path, vision: str, words: str, say: Progress) -> None:
+    """Build in a process of its own: TensorFlow and all words would stay in a worker's memory for good."""
+    say(f"Building the model bundle {bundle_dir.name} (once)")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            problem = pool.submit(_build_or_say, bundle_dir, vision, words).result()
+        except BrokenProcessPool as error:
+            raise BundleError(
+                "The process that builds the model bundle died", remedy="Is there memory left?"
+            ) from error
+    if problem is not None:
+        raise BundleError(problem[0], expected=problem[1], received=problem[2], remedy=problem[3])
+
+
+def _build_or_say(bundle_dir: Path, vision: str, words: str) -> tuple[str, str | None, str | None, str | None] | None:
+    """What went wrong, as texts: an exception with keyword arguments would not survive the way back."""
+    try:
+        build_bundle(bundle_dir, vision=vision, words=words)
+    except BundleError as error:
+        return error.problem, error.expected, error.received, error.remedy
+    return None
 
 
 def _is_whole(bundle_dir: Path) -> bool:

@@ -20,8 +20,28 @@ SUGGEST_RANK_MAX = 30_000
 SENSIBLE_WORD = re.compile(r"[a-z]{2,}(-[a-z]+)?")
 # Too common to say anything about a photo; a phrase is read without them ("bird on a beach").
 STOP_WORDS = frozenset(
-    ("a", "an", "and", "at", "by", "for", "from", "in", "into", "is", "it", "its", "of", "on", "or", "over", "the")
-    + ("their", "this", "to", "under", "with")
+    (
+        *(
+            "a",
+            "an",
+            "and",
+            "at",
+            "by",
+            "for",
+            "from",
+            "in",
+            "into",
+            "is",
+            "it",
+            "its",
+            "of",
+            "on",
+            "or",
+            "over",
+            "the",
+        ),
+        *("their", "this", "to", "under", "with"),
+    )
 )
 
 

@@ -102,6 +102,12 @@ def test_an_unknown_model_is_refused_before_anything_is_made(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_bundle_that_cannot_be_built_says_why(tmp_path: Path) -> None:
+    """The line comes back from the process that builds."""
+    with pytest.raises(BundleError, match=r"No such words.*glove_6b_50d.*word2vec"):
+        ensure_bundle(tmp_path, words="word2vec")
+
+
 def _ensure(bundles_dir: str) -> None:
     ensure_bundle(Path(bundles_dir))
 
