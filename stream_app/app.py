@@ -100,6 +100,9 @@ def _faust_app(settings: Settings) -> faust.App:
         "web_router_enabled": False,
         "worker_redirect_stdouts": False,
         "broker_commit_interval": 1.0,
+        # Faust would wait at its end, and at a rebalance, for events that sit in a buffer nobody reads any
+        # more. They are not acknowledged, so the next owner gets them.
+        "stream_wait_empty": False,
         # Faust waits a minute before the partitions of a killed worker are given to another one.
         "broker_session_timeout": 10.0,
         "broker_heartbeat_interval": 3.0,

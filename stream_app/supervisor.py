@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -20,7 +19,7 @@ from rich.console import Console
 from models.bundle import read_manifest
 from stream_app import watchdog
 from stream_app.embedded_log import LogKeeper, restore
-from stream_app.errors import BundleError, ServiceUnavailable
+from stream_app.errors import ServiceUnavailable
 from stream_app.local_services import LocalServices, check_port_free
 from stream_app.publishing import publish
 from stream_app.running import noted
@@ -38,7 +37,8 @@ console = Console(stderr=True, highlight=False)
 def run_up(settings: Settings, folders: Sequence[Path]) -> None:
     """Run until interrupted; raises a SightlineError when something cannot start."""
     check_port_free(settings.web_host, settings.web_port)
-    folder = _prepared_bundle(settings)
+    with console.status("Preparing the model bundle (once)…"):
+        folder = bundle_dir(settings)
     services = LocalServices(settings)
     with services as complete, noted(complete):
         asyncio.run(_Supervisor(complete, services, folder, folders).run())
@@ -148,18 +148,6 @@ class _Supervisor:
                     findable = stats["photos"]
                     console.print(f"{findable:,} photos findable after {time.monotonic() - begun:.0f} s")
             await asyncio.sleep(1)
-
-
-def _prepared_bundle(settings: Settings) -> Path:
-    """The bundle, built in another process: TensorFlow would stay in this one's memory for as long as it lives."""
-    if settings.bundle == "default":
-        with console.status("Preparing the model bundle (once)…"):
-            build = [sys.executable, "-m", "stream_app.cli", "bundle", "build"]
-            done = subprocess.run(build, env=os.environ | settings.to_environment(), capture_output=True, text=True)
-        if done.returncode:
-            said = done.stderr.strip().splitlines() or ["nothing"]
-            raise BundleError("The model bundle cannot be built", received=said[-1])
-    return bundle_dir(settings)
 
 
 def _stats(url: str) -> dict[str, Any] | None:

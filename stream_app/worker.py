@@ -39,6 +39,7 @@ def run_worker(settings: Settings) -> None:
     """Run one worker until it is told to stop; returns through SystemExit with its exit code."""
     _require_services(settings)
     check_port_free(settings.web_host, settings.web_port)
+    _make_data_dir(settings)
     folder = bundle_dir(settings)
     asyncio.run(create_topics(settings, topic_specs(settings, read_manifest(folder).vision_id)))
     cluster = asyncio.run(log_id(settings))
@@ -50,6 +51,17 @@ def run_worker(settings: Settings) -> None:
     level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")
     worker = faust.Worker(app, loglevel=level, stdout=sys.stderr, quiet=True, redirect_stdouts=False)
     raise worker.execute_from_commandline()
+
+
+def _make_data_dir(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"The data folder {settings.data_dir} cannot be made",
+            received=error.strerror,
+            remedy="Set SIGHTLINE_DATA_DIR to a folder of your own.",
+        ) from error
 
 
 def _require_services(settings: Settings) -> None:

@@ -86,7 +86,10 @@ class AlbumProcess:
         """Ask it to end, as Ctrl-C and supervisors do; returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        try:
+            return self.process.wait(60)
+        finally:
+            self.process.kill()
 
     def start_again(self) -> AlbumProcess:
         """The same command with the same settings once more."""

@@ -157,6 +157,15 @@ class TestKilled:
         assert shared <= 160
         assert worker.metric("sightline_photos_rejected_total") == 0
 
+    def test_a_worker_told_to_stop_in_the_middle_stops_and_goes_on_later(self, worker, tmp_path):
+        """It waits for no event that nobody works on any more, and loses none."""
+        worker.run("publish", str(colour_folder(tmp_path / "photos", 40)))
+        until(lambda: worker.photo_count() >= 20, what="some photos")
+        code = worker.stop()
+        worker.start_again().ready().until_findable(160)
+
+        assert code == 0
+
     def test_a_killed_encoder_is_replaced(self, worker, tmp_path):
         """Its batch is encoded again by the next one."""
         worker.run("publish", str(colour_folder(tmp_path / "photos", 40)))
@@ -169,10 +178,11 @@ class TestKilled:
 
 def _encoder_of(worker: int) -> int:
     """The process id of the worker's child that encodes."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-    [encoder] = [int(pid) for pid, parent, command in rows if int(parent) == worker and "spawn_main" in command]
-    return encoder
+    encoders = [int(pid) for pid, parent, command in rows if int(parent) == worker and "spawn_main" in command]
+    assert len(encoders) == 1, listed.stdout
+    return encoders[0]
 
 
 def _lines(text: str, count: int) -> str | None:

@@ -126,7 +126,7 @@ def refused(settings: Settings, *arguments: str, **environment: str) -> str:
 
 
 def _worker_of(supervisor: int) -> int | None:
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
     children = {int(pid) for pid, parent, _ in rows if int(parent) == supervisor}
     workers = [int(pid) for pid, parent, command in rows if int(parent) in children and command.endswith("cli worker")]
