@@ -2,7 +2,7 @@
 
 bundle.json       what is in it, with a hash of each file
 saved_model/1/    the vision model, laid out as TF Serving wants it
-words.txt, word_vectors.npy, labels.txt, space.npz
+words.txt, word_vectors.npy, answers.txt, labels.txt, space.npz
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,6 +30,7 @@ from models.space import LABELS_FILE, SPACE_FILE
 from models.tags import ClassTags, format_tags, read_tags
 from models.vision import BuiltVision, VisionModel, save_vision, vision_model
 from models.word_sources import SourceWords, save_words, word_source
+from models.words import ANSWERS_FILE, Vocabulary
 from stream_app.errors import BundleError
 
 __all__ = ["BundleManifest", "build_bundle", "build_tiny_bundle", "ensure_bundle", "read_manifest", "verify_bundle"]
@@ -75,10 +77,18 @@ def write_bundle(
         np.savez(folder / SPACE_FILE, **asdict(arrays))
         labels = "\n".join(each.names[0].text for each in classes)
         (folder / LABELS_FILE).write_text(labels, encoding="utf-8", newline="\n")
+        answers = "\n".join(words_for_things(classes, source.vocabulary))
+        (folder / ANSWERS_FILE).write_text(answers, encoding="utf-8", newline="\n")
         vision_id = _short_hash(model.name, model.preprocessing, built.fingerprint)
         space_id = _short_hash(vision_id, source.fingerprint, RECIPE, *format_tags(classes))
         write_manifest(folder, _manifest(folder, model, words, vision_id, space_id, arrays))
     return bundle_dir
+
+
+def words_for_things(classes: list[ClassTags], vocabulary: Vocabulary) -> list[str]:
+    """Single words of the tags, in order; what more than half of all classes are called says nothing of a photo."""
+    called = Counter(word for each in classes for word in {tag.text for _, names in each.tags for tag in names})
+    return sorted(word for word, count in called.items() if word in vocabulary.rank_of and 2 * count <= len(classes))
 
 
 def _manifest(

@@ -106,7 +106,7 @@ class Space:
         return embed_query(text, self.vocabulary)
 
     def nearest_words(self, joint_embedding: np.ndarray, k: int) -> list[tuple[str, float]]:
-        """The k words of the open vocabulary nearest to a joint embedding, best first, with their cosine."""
+        """The k words for things that can be seen nearest to a joint embedding, best first, with their cosine."""
         return self.vocabulary.nearest(_unit(np.asarray(joint_embedding, dtype=np.float32)), k)
 
     def labels(

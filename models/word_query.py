@@ -11,6 +11,8 @@ from models.words import Vocabulary
 from stream_app.errors import QueryRejected, UnknownWords
 
 QUERY_CHARACTERS_MAX = 200
+# An unescaped " + " in an address arrives as three blanks.
+LOST_PLUS = re.compile(r"(?<=\S) {3}(?=\S)")
 # A minus stands alone or begins a word; inside a word ("t-shirt") it is a hyphen. A plus is always a plus.
 OPERATOR = re.compile(r"(\+|(?:(?<=\s)|^)[-\u2212\u2013])")
 EXAMPLE = 'words, such as "dog" or "king - man + woman"'
@@ -32,7 +34,7 @@ def parse_terms(text: str) -> list[tuple[int, str]]:
             "The query is too long", expected=f"at most {QUERY_CHARACTERS_MAX} characters", received=str(len(text))
         )
     sign, terms = 1, []
-    for part in OPERATOR.split(text):
+    for part in OPERATOR.split(text if "+" in text else LOST_PLUS.sub(" + ", text)):
         if OPERATOR.fullmatch(part):
             sign = 1 if part == "+" else -1
         elif re.search(r"\w", part):

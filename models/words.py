@@ -20,46 +20,30 @@ SUGGEST_RANK_MAX = 30_000
 SENSIBLE_WORD = re.compile(r"[a-z]{2,}(-[a-z]+)?")
 # Too common to say anything about a photo; a phrase is read without them ("bird on a beach").
 STOP_WORDS = frozenset(
-    (
-        *(
-            "a",
-            "an",
-            "and",
-            "at",
-            "by",
-            "for",
-            "from",
-            "in",
-            "into",
-            "is",
-            "it",
-            "its",
-            "of",
-            "on",
-            "or",
-            "over",
-            "the",
-        ),
-        *("their", "this", "to", "under", "with"),
-    )
+    {"a", "an", "and", "at", "by", "for", "from", "in", "into", "is", "it", "its", "of", "on", "or", "over"}
+    | {"the", "their", "this", "to", "under", "with"}
 )
+ANSWERS_FILE = "answers.txt"
 
 
 class Vocabulary:
     """Words and their vectors, float32 [n, d], the most frequent first."""
 
-    def __init__(self, words: Sequence[str], vectors: np.ndarray) -> None:
+    def __init__(self, words: Sequence[str], vectors: np.ndarray, answers: Sequence[str] = ()) -> None:
         if len(words) != len(vectors):
             raise BundleError(
                 "Words and vectors differ in number", expected=str(len(words)), received=str(len(vectors))
             )
         self.words, self.vectors = words, vectors
+        self._answers = answers
 
     @classmethod
     def load(cls, directory: Path) -> Vocabulary:
         """The vocabulary of a bundle: `words.txt`, one a line, beside `word_vectors.npy`, memory-mapped."""
         words = (directory / "words.txt").read_text(encoding="utf-8").split("\n")
-        return cls(words, np.load(directory / "word_vectors.npy", mmap_mode="r"))
+        named = directory / ANSWERS_FILE
+        answers = named.read_text(encoding="utf-8").split("\n") if named.is_file() else ()
+        return cls(words, np.load(directory / "word_vectors.npy", mmap_mode="r"), answers)
 
     @cached_property
     def rank_of(self) -> dict[str, int]:
@@ -110,8 +94,16 @@ class Vocabulary:
 
     @cached_property
     def _nearby(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and unit vectors of the words that `nearest` may answer with."""
-        rows = np.array([r for r, w in enumerate(self.words[:NEARBY_RANK_MAX]) if self._is_sensible(w)], dtype=np.intp)
+        """Rows and unit vectors of the words that `nearest` may answer with.
+
+        Where a bundle names them, they are words for things that can be seen: vectors learnt from text have
+        all sorts of words beside a dog that nobody wants to be told of a photo of one.
+        """
+        if self._answers:
+            chosen = [self.rank_of[word] for word in self._answers]
+        else:
+            chosen = [r for r, w in enumerate(self.words[:NEARBY_RANK_MAX]) if self._is_sensible(w)]
+        rows = np.array(chosen, dtype=np.intp)
         vectors = np.asarray(self.vectors[rows], dtype=np.float32)
         return rows, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 

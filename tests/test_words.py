@@ -103,6 +103,11 @@ def test_a_query_without_a_direction_is_refused(text: str, vocabulary: Vocabular
         embed_query(text, vocabulary)
 
 
+def test_a_plus_that_an_address_lost_is_found_again(vocabulary: Vocabulary) -> None:
+    """`q=king - man + woman`, typed without escaping, arrives with three blanks."""
+    assert parse_terms("king - man   woman") == [(1, "king"), (-1, "man"), (1, "woman")]
+
+
 def test_the_nearest_word_to_a_word_is_itself(vocabulary: Vocabulary) -> None:
     """The vocabulary is searched by cosine, best first, and small words are no answer."""
     nearest = vocabulary.nearest(vocabulary.vector("dog"), 100)
