@@ -64,6 +64,10 @@ class LocalServices:
         return dataclasses.replace(self._settings, **addresses)
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the services, one that hangs by force; safe to repeat."""
         self._closing.close()
 
     def check(self) -> None:

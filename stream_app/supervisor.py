@@ -18,6 +18,7 @@ from rich.console import Console
 
 from models.bundle import read_manifest
 from stream_app import watchdog
+from stream_app.embedded_broker import BrokerHangs, check_broker
 from stream_app.embedded_log import LogKeeper, restore
 from stream_app.errors import ServiceUnavailable
 from stream_app.local_services import LocalServices, check_port_free
@@ -29,7 +30,7 @@ from stream_app.worker import bundle_dir
 
 #: A worker that dies so often within a minute will not get better by itself.
 RESTARTS_PER_MINUTE_MAX = 5
-STOP_SECONDS_MAX = 20.0
+STOP_SECONDS_MAX = 10.0
 
 console = Console(stderr=True, highlight=False)
 
@@ -70,6 +71,8 @@ class _Supervisor:
         running = [asyncio.create_task(each) for each in tasks]
         try:
             await self._until_stopped(running)
+        except BrokerHangs:
+            await self._begin_anew()
         finally:
             for task in running:
                 task.cancel()
@@ -111,6 +114,15 @@ class _Supervisor:
     def _environment(self) -> dict[str, str]:
         return os.environ | self._settings.to_environment()
 
+    async def _begin_anew(self) -> None:
+        """Become a new `sightline up`: no client of a broker that hangs can be stopped in an orderly way."""
+        console.print("The private broker hangs; starting again with all that was kept of its log.")
+        await asyncio.to_thread(self._services.stop)
+        if self._worker and self._worker.stdin:
+            self._worker.stdin.close()
+            await self._worker.wait()
+        os.execv(sys.executable, [sys.executable, "-m", "stream_app.cli", *sys.argv[1:]])
+
     async def _stop_worker(self) -> None:
         if self._worker is None or self._worker.returncode is not None:
             return
@@ -126,6 +138,8 @@ class _Supervisor:
     async def _check_services(self) -> None:
         while True:
             self._services.check()
+            if self._settings.embedded_broker:
+                await check_broker(self._settings, self._specs)
             await asyncio.sleep(1)
 
     async def _publish_folders(self) -> None:

@@ -50,6 +50,13 @@ def colour_folder(folder: Path, per_colour: int) -> Path:
     return folder
 
 
+def children_of(parent: int) -> list[tuple[int, str]]:
+    """Process ids and command lines of the children of a process."""
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    return [(int(row[0]), row[2]) for row in rows if len(row) == 3 and int(row[1]) == parent]
+
+
 def until(question: Callable[[], T], *, what: str) -> T:
     """The first true answer; fails with `what` and the last answer when none comes."""
     deadline = time.monotonic() + WAIT_SECONDS_MAX
@@ -81,6 +88,21 @@ class AlbumProcess:
         """`kill -9`, and wait until it has gone."""
         self.process.kill()
         self.process.wait()
+
+    def kill_worker(self) -> None:
+        """`kill -9` of the worker alone; it is started again, by `sightline up` where that is what runs."""
+        if (worker := self.worker_of_up()) is None:
+            self.kill()
+            self.start_again()
+        else:
+            os.kill(worker, signal.SIGKILL)
+            until(lambda: self.worker_of_up() not in (None, worker), what="another worker")
+        self.ready()
+
+    def worker_of_up(self) -> int | None:
+        """The process id of the worker that `sightline up` runs at this moment."""
+        grandchildren = [each for pid, _ in children_of(self.process.pid) for each in children_of(pid)]
+        return next((pid for pid, command in grandchildren if command.endswith("cli worker")), None)
 
     def stop(self) -> int:
         """Ask it to end, as Ctrl-C and supervisors do; returns its exit code."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from dataclasses import replace
 
 import pytest
-from album_process import AlbumProcess, colour_folder, colour_photo, until, write_events
+from album_process import AlbumProcess, children_of, colour_folder, colour_photo, until, write_events
 
 from stream_app.folders import folder_photo_id
 from stream_app.settings import Settings
@@ -126,22 +125,41 @@ class TestOrderAndRepetition:
         assert worker.metric("sightline_photos_embedded_total") == 9
 
 
+@pytest.fixture
+def mortal(services: str, settings: Settings, tmp_path):
+    """An album of 160 photos in the making, whose worker may be killed: a bare one, or one under `sightline up`.
+
+    The private broker can hang when a client dies in the middle of a request; `sightline up` is what mends that.
+    """
+    photos = str(colour_folder(tmp_path / "photos", 40))
+    private = replace(settings, broker_url="", redis_url="", embedded_broker=False)
+    if services == "embedded":
+        process = AlbumProcess(private, "up", "--photos", photos)
+    else:
+        process = AlbumProcess(settings, "worker")
+    try:
+        process.ready()
+        if services == "real":
+            process.run("publish", photos)
+        yield process
+    finally:
+        process.stop()
+
+
 class TestKilled:
     """`kill -9` while broker and Redis live on."""
 
-    def test_a_worker_killed_in_the_middle_ends_in_the_same_state(self, worker, tmp_path):
+    def test_a_worker_killed_in_the_middle_ends_in_the_same_state(self, mortal):
         """Photo for photo as if nothing had happened."""
-        photos = colour_folder(tmp_path / "photos", 40)
-        worker.run("publish", str(photos))
-        until(lambda: worker.photo_count() >= 20, what="some photos")
-        worker.kill()
-        worker.start_again().ready().until_findable(160)
-        state = worker.album()
-        worker.kill()
-        worker.start_again().ready().until_findable(160)
+        until(lambda: mortal.photo_count() >= 20, what="some photos")
+        mortal.kill_worker()
+        mortal.until_findable(160)
+        state = mortal.album()
+        mortal.kill_worker()
+        mortal.until_findable(160)
 
         assert len(state) == 160
-        assert worker.album() == state
+        assert mortal.album() == state
 
     def test_a_second_worker_that_joins_and_leaves_loses_nothing(self, worker, settings, tmp_path):
         """Two rebalances in the middle of the work."""
@@ -178,10 +196,8 @@ class TestKilled:
 
 def _encoder_of(worker: int) -> int:
     """The process id of the worker's child that encodes."""
-    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
-    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-    encoders = [int(pid) for pid, parent, command in rows if int(parent) == worker and "spawn_main" in command]
-    assert len(encoders) == 1, listed.stdout
+    encoders = [pid for pid, command in children_of(worker) if "spawn_main" in command]
+    assert len(encoders) == 1, children_of(worker)
     return encoders[0]
 
 

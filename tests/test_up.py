@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from album_process import AlbumProcess, colour_folder, colour_photo, until
+from album_process import AlbumProcess, children_of, colour_folder, colour_photo, until
 
 from stream_app.folders import folder_photo_id
 from stream_app.settings import Settings
@@ -66,9 +66,16 @@ class TestWhatIsKept:
 
     def test_a_killed_worker_is_started_again(self, up):
         """While the broker and Redis live on."""
-        worker = _worker_of(up.process.pid)
-        os.kill(worker, signal.SIGKILL)
-        until(lambda: _worker_of(up.process.pid) not in (None, worker), what="another worker")
+        up.kill_worker()
+        up.until_findable(12)
+
+        assert up.metric("sightline_photos_embedded_total") == 0
+
+    def test_a_broker_that_hangs_is_replaced(self, up):
+        """It lives, but answers nothing: all begins anew with what was kept of its log."""
+        services = [each for pid, _ in children_of(up.process.pid) for each in children_of(pid)]
+        os.kill(next(pid for pid, command in services if "tansu broker" in command), signal.SIGSTOP)
+        until(lambda: not _listens(up.port), what="the end of the worker")
         up.ready().until_findable(12)
 
         assert up.metric("sightline_photos_embedded_total") == 0
@@ -123,14 +130,6 @@ def refused(settings: Settings, *arguments: str, **environment: str) -> str:
     assert done.returncode == 2, done.stderr
     [line] = [each for each in done.stderr.splitlines() if each.startswith("sightline:")]
     return line
-
-
-def _worker_of(supervisor: int) -> int | None:
-    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
-    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-    children = {int(pid) for pid, parent, _ in rows if int(parent) == supervisor}
-    workers = [int(pid) for pid, parent, command in rows if int(parent) in children and command.endswith("cli worker")]
-    return workers[0] if workers else None
 
 
 def _listens(port: int) -> bool:
