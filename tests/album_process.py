@@ -70,6 +70,7 @@ class AlbumProcess:
     """One `sightline` command in a process of its own: `worker`, or `up` with its private services."""
 
     def __init__(self, settings: Settings, *command: str) -> None:
+        self.settings = settings
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = os.environ | settings.to_environment() | {"SIGHTLINE_WEB_PORT": str(self.port)}
@@ -89,13 +90,14 @@ class AlbumProcess:
         self.process.kill()
         self.process.wait()
 
-    def kill_worker(self) -> None:
-        """`kill -9` of the worker alone; it is started again, by `sightline up` where that is what runs."""
+    def end_worker(self, how: signal.Signals) -> None:
+        """Send a signal to the worker alone; it is started again, by `sightline up` where that is what runs."""
         if (worker := self.worker_of_up()) is None:
-            self.kill()
+            self.process.send_signal(how)
+            self.process.wait(60)
             self.start_again()
         else:
-            os.kill(worker, signal.SIGKILL)
+            os.kill(worker, how)
             until(lambda: self.worker_of_up() not in (None, worker), what="another worker")
         self.ready()
 

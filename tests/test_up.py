@@ -66,7 +66,7 @@ class TestWhatIsKept:
 
     def test_a_killed_worker_is_started_again(self, up):
         """While the broker and Redis live on."""
-        up.kill_worker()
+        up.end_worker(signal.SIGKILL)
         up.until_findable(12)
 
         assert up.metric("sightline_photos_embedded_total") == 0
