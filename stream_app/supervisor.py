@@ -79,7 +79,8 @@ class _Supervisor:
             await asyncio.gather(*running, return_exceptions=True)
             await self._stop_worker()
             if keeper:
-                await keeper.stop()
+                # A broker that has just begun to hang must not keep us from ending.
+                await asyncio.wait([asyncio.create_task(keeper.stop())], timeout=STOP_SECONDS_MAX)
 
     async def _until_stopped(self, running: Sequence[asyncio.Task[None]]) -> None:
         """Return on a signal; raise what made a task fail."""

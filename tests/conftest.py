@@ -63,6 +63,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that takes services runs on each kind that there is."""
     if "services" in metafunc.fixturenames:
         kinds = ["embedded", "real"] if REAL else ["embedded"]
+        if metafunc.definition.get_closest_marker("several_workers"):
+            # The private broker serves one worker; rebalances are for a real one.
+            kinds = [each for each in kinds if each == "real"]
         chosen = metafunc.config.getoption("--services")
         metafunc.parametrize("services", [each for each in kinds if chosen in (None, each)], indirect=True)
 

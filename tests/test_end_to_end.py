@@ -162,6 +162,7 @@ class TestKilled:
         assert len(state) == 160
         assert mortal.album() == state
 
+    @pytest.mark.several_workers
     def test_a_second_worker_that_joins_and_leaves_loses_nothing(self, mortal, tmp_path):
         """Two rebalances in the middle of the work."""
         same_services = with_running_services(mortal.settings)
