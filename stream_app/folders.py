@@ -81,13 +81,18 @@ def require_photos(folder: Path) -> Path:
             remedy="Correct its permissions.",
         ) from error
     root = folder.resolve()
-    if empty or next(_photo_paths(root, FolderScan()), None) is None:
+    if empty or not holds_photos(root):
         raise SettingsError(
             f"{folder} holds no photos",
             expected=_EXPECTED,
             received="an empty folder" if empty else "other files only",
         )
     return root
+
+
+def holds_photos(root: Path) -> bool:
+    """Whether at least one file below a resolved folder counts as a photo; a folder that is not there holds none."""
+    return next(_photo_paths(root, FolderScan()), None) is not None
 
 
 def scan_folder(root: Path) -> FolderScan:

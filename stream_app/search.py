@@ -108,10 +108,11 @@ class LiveAlbum:
 
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
         """Store the photo and tell the stream; the stream does the rest."""
-        stored = await asyncio.to_thread(self._room.uploads.put, image, file_name)
-        event = PhotoUploaded(stored.photo_id, _now_ms(), stored.url, stored.sha256, Metadata(**metadata))
+        upload = await asyncio.to_thread(self._room.uploads.place, image, file_name)
+        await asyncio.to_thread(self._room.uploads.put, upload, image)
+        event = PhotoUploaded(upload.photo_id, _now_ms(), upload.url, upload.sha256, Metadata(**metadata))
         await self._publish(event)
-        return stored.photo_id
+        return upload.photo_id
 
     async def delete(self, photo_id: int) -> None:
         """Publish the deletion, and make the photo unfindable ahead of it: a backlog must not keep it alive."""
@@ -122,7 +123,7 @@ class LiveAlbum:
         version = Version(time_ms, KIND_DELETED, sent.partition, sent.offset)
         [offset] = await self._room.embeddings.append(sent.partition, [PhotoRemoved(photo_id, version)])
         await self._room.index.remove(sent.partition, photo_id, version)
-        await asyncio.to_thread(self._room.uploads.forget, row.url)
+        await asyncio.to_thread(self._room.uploads.forget, photo_id, row.url)
         await self._room.kept(sent.partition, offset)
 
     async def image(self, photo_id: int) -> tuple[bytes, str]:

@@ -21,6 +21,7 @@ from stream_app import watchdog
 from stream_app.embedded_broker import BrokerHangs, check_broker
 from stream_app.embedded_log import LogKeeper, restore
 from stream_app.errors import ServiceUnavailable
+from stream_app.folders import holds_photos
 from stream_app.local_services import LocalServices, check_port_free
 from stream_app.publishing import publish
 from stream_app.running import noted
@@ -146,7 +147,7 @@ class _Supervisor:
     async def _publish_folders(self) -> None:
         """Publish what was uploaded before, then the folders, and follow them."""
         uploads = self._settings.data_dir / "uploads"
-        if any(uploads.glob("*/*")):
+        if holds_photos(uploads):
             await publish(self._settings, uploads, progress=False)
         await asyncio.gather(*(publish(self._settings, each, watch=True) for each in self._folders))
 

@@ -87,6 +87,24 @@ class TestWhatIsKept:
         assert "data folder" in said or str(own_settings.data_dir) in said
 
 
+class TestItStartsAllTheSame:
+    """What an accident left behind is nobody's fault."""
+
+    def test_an_upload_that_was_never_finished(self, own_settings):
+        """It lies in the store, hidden, and is no photo to publish."""
+        leftover = own_settings.data_dir / "uploads" / "0123456789abcdef" / ".unfinished"
+        leftover.parent.mkdir(parents=True)
+        leftover.write_bytes(colour_photo("red", 1)[:100])
+        album = AlbumProcess(own_settings, "up")
+        try:
+            album.ready().send("POST", "/api/photos?name=mine.png", colour_photo("blue", 50))
+            album.until_findable(1)
+        finally:
+            code = album.stop()
+
+        assert code == 0
+
+
 class TestItCannotStart:
     """One clear line, and nothing hangs."""
 
