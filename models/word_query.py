@@ -47,10 +47,15 @@ def parse_terms(text: str) -> list[tuple[int, str]]:
 
 def embed_query(text: str, vocabulary: Vocabulary) -> WordQuery:
     """The query's unit vector; UnknownWords when no word is known, QueryRejected when the terms cancel out."""
+    return embed_terms(parse_terms(text), vocabulary)
+
+
+def embed_terms(terms: list[tuple[int, str]], vocabulary: Vocabulary) -> WordQuery:
+    """The unit vector of signed phrases; raises as `embed_query` does."""
     total = np.zeros(vocabulary.dimensions, np.float32)
     known: list[str] = []
     unknown: list[str] = []
-    for sign, phrase in parse_terms(text):
+    for sign, phrase in terms:
         vector, found, missing = vocabulary.phrase(phrase)
         known += found
         unknown += missing
@@ -60,7 +65,8 @@ def embed_query(text: str, vocabulary: Vocabulary) -> WordQuery:
         raise _unknown_words(unknown, vocabulary)
     norm = float(np.linalg.norm(total))
     if norm < 1e-3:
-        raise QueryRejected("The words of the query cancel each other out", expected=EXAMPLE, received=repr(text[:40]))
+        shown = " ".join(f"{'-' if sign < 0 else '+'} {phrase}" for sign, phrase in terms).removeprefix("+ ")
+        raise QueryRejected("The words of the query cancel each other out", expected=EXAMPLE, received=repr(shown[:40]))
     return WordQuery(total / norm, known, unknown)
 
 
