@@ -80,3 +80,7 @@ class EncoderFailed(SightlineError):
 
 class ServiceUnavailable(SightlineError):
     """Kafka, Redis or a process of ours does not answer."""
+
+
+class TrainingRejected(SightlineError):
+    """What a model should be trained or judged on cannot be used: no tags, one class, numbers that are not finite."""
