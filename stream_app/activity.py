@@ -204,7 +204,7 @@ def _rejection(message: dict[str, Any]) -> EventRejected:
         f"{error.json_path.removeprefix('$.')} cannot be used",
         expected=_EXPECTED[name],
         received=_shown(error.instance),
-        remedy=_remedy(name, error.instance),
+        remedy="Shorten it." if error.validator in ("maxLength", "maxItems") else _remedy(name, error.instance),
     )
 
 

@@ -72,10 +72,7 @@ class PhotoRow:
 
 def with_upload(row: PhotoRow, event: PhotoUploaded, version: Version) -> PhotoRow:
     """`row` after an upload; metadata that the upload does not carry stays."""
-    row = _with_metadata(row, event.metadata.given(), version)
-    if version <= max(row.upload_version, row.deletion_version):
-        return row
-    return replace(row, upload_version=version, url=event.url)
+    return _with_url(_with_metadata(row, event.metadata.given(), version), event.url, version)
 
 
 def with_edit(row: PhotoRow, event: PhotoEdited, version: Version) -> PhotoRow:
@@ -116,9 +113,7 @@ def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
         label_indices=tuple(int(each) for each in record.label_indices[:ROW_LABELS]),
         label_scores=tuple(round(float(each), 4) for each in record.label_scores[:ROW_LABELS]),
     )
-    if record.version <= row.upload_version:
-        return row
-    return replace(row, upload_version=record.version, url=record.url)
+    return _with_url(row, record.url, record.version)
 
 
 def with_event(row: PhotoRow, event: PhotoUploaded | PhotoEdited | PhotoDeleted, version: Version) -> PhotoRow:
@@ -130,6 +125,20 @@ def with_event(row: PhotoRow, event: PhotoUploaded | PhotoEdited | PhotoDeleted,
             return with_edit(row, event, version)
         case PhotoDeleted():
             return with_deletion(row, version)
+
+
+def joined(row: PhotoRow, other: PhotoRow) -> PhotoRow:
+    """`row` after those events, too, that made the row `other`; what `other` knows of an embedding is left out."""
+    row = with_deletion(row, other.deletion_version)
+    for name, (value, version) in other.metadata.items():
+        row = _with_metadata(row, {name: value}, version)
+    return _with_url(row, other.url, other.upload_version)
+
+
+def _with_url(row: PhotoRow, url: str, version: Version) -> PhotoRow:
+    if version <= max(row.upload_version, row.deletion_version):
+        return row
+    return replace(row, upload_version=version, url=url)
 
 
 def _with_metadata(row: PhotoRow, given: dict[str, object], version: Version) -> PhotoRow:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import faust
 import numpy as np
 
 from models.encoder import AsyncEncoder, Encoding
 from models.space import Space
-from stream_app.activity import Metadata, PhotoDeleted, PhotoUploaded, event_to_json
+from stream_app.accepted import AcceptedChanges
+from stream_app.activity import Metadata, PhotoDeleted, PhotoUploaded, event_to_json, parse_event
 from stream_app.album import Classification, Photo, PhotoHit, SearchReply
 from stream_app.catalogue import PhotoRow
 from stream_app.embedding_log import EmbeddingLog
@@ -25,7 +27,7 @@ from stream_app.photos import PhotoReader
 from stream_app.records import PhotoRemoved, photo_key
 from stream_app.tables import RowTable
 from stream_app.uploads import UploadStore
-from stream_app.versions import KIND_DELETED, Version
+from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version, version_of
 
 #: How long the list of all photos, newest first, may be out of date.
 LISTING_SECONDS = 1.0
@@ -54,6 +56,9 @@ class LiveAlbum:
     def __init__(self, room: AlbumRoom) -> None:
         self._room = room
         self._listing: tuple[float, list[tuple[int, int]]] = (0.0, [])
+        self._accepted = AcceptedChanges()
+        # Of each photo that is being changed; the last one to let go of a lock takes it along.
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def photo(self, photo_id: int) -> Photo:
         """The photo, with its labels and its nearest words once it is findable."""
@@ -74,57 +79,33 @@ class LiveAlbum:
         rows = (self._row(photo_id) for _, photo_id in listing[offset : offset + k])
         return [self._as_photo(row, []) for row in rows if row is not None]
 
-    async def related(self, photo_id: int, k: int) -> SearchReply:
-        """The photos most like this one in what they show and how they look."""
-        self._known_row(photo_id)
-        vector = await self._room.index.vector(photo_id)
-        if vector is None:
-            raise PhotoNotFound(
-                f"Photo {photo_id} is not embedded yet",
-                remedy="Ask again in a moment, or look at the dead letters.",
-            )
-        return await self._search(vector, k, allow=lambda each: each != photo_id and self._may_show(each))
-
-    async def search_words(self, text: str, k: int) -> SearchReply:
-        """The photos whose joint embedding is nearest to the words; scores are cosines in the joint space."""
-        space = self._room.space
-        query = await asyncio.to_thread(space.embed_words, text)
-        vector = space.word_query(query.vector)
-        return await self._search(vector, k, score=space.word_score, unknown_words=tuple(query.unknown))
-
-    async def search_image(self, image: bytes, k: int) -> SearchReply:
-        """The photos most like one that need not be in the album."""
-        encoding = await self._encode(image)
-        joint = await asyncio.to_thread(self._joint_embedding, encoding)
-        vector = self._room.space.search_vectors(encoding.image_embedding[None], joint)[0]
-        return await self._search(vector, k)
-
-    async def classify(self, image: bytes, k: int) -> Classification:
-        """Fixed labels and open words for a photo."""
-        encoding = await self._encode(image)
-        joint = await asyncio.to_thread(self._joint_embedding, encoding)
-        words = await asyncio.to_thread(self._room.space.nearest_words, joint[0], k)
-        return Classification(self._room.space.labels(encoding.label_indices, encoding.label_scores, k), words)
-
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
         """Store the photo and tell the stream; the stream does the rest."""
         upload = await asyncio.to_thread(self._room.uploads.place, image, file_name)
-        await asyncio.to_thread(self._room.uploads.put, upload, image)
-        event = PhotoUploaded(upload.photo_id, _now_ms(), upload.url, upload.sha256, Metadata(**metadata))
-        await self._publish(event)
+        async with self._changing(upload.photo_id):
+            event = PhotoUploaded(upload.photo_id, None, upload.url, upload.sha256, Metadata(**metadata))
+            parse_event(event_to_json(event))  # what the agents would refuse is not stored
+            time_ms = await asyncio.to_thread(self._room.uploads.put, upload, image)
+            if row := self._row_ahead(upload.photo_id):
+                # Deleted in this very millisecond, and uploaded after that.
+                time_ms = max(time_ms, row.deletion_version.time_ms + 1)
+            event = replace(event, time_ms=time_ms)
+            self._accepted.note(event, await self._publish(event, time_ms))
         return upload.photo_id
 
     async def delete(self, photo_id: int) -> None:
         """Publish the deletion, and make the photo unfindable ahead of it: a backlog must not keep it alive."""
-        row = self._known_row(photo_id)
-        # A clock behind the uploader's must not make the deletion the older of the two.
-        time_ms = max(_now_ms(), row.upload_version.time_ms)
-        sent = await self._publish(PhotoDeleted(photo_id, time_ms))
-        version = Version(time_ms, KIND_DELETED, sent.partition, sent.offset)
-        [offset] = await self._room.embeddings.append(sent.partition, [PhotoRemoved(photo_id, version)])
-        await self._room.index.remove(sent.partition, photo_id, version)
-        await asyncio.to_thread(self._room.uploads.forget, photo_id, row.url)
-        await self._room.kept(sent.partition, offset)
+        async with self._changing(photo_id):
+            row = self._known_row(photo_id)
+            # A clock behind the uploader's must not make the deletion the older of the two.
+            time_ms = max(_now_ms(), row.upload_version.time_ms)
+            event = PhotoDeleted(photo_id, time_ms)
+            version = await self._publish(event, time_ms)
+            [offset] = await self._room.embeddings.append(version.partition, [PhotoRemoved(photo_id, version)])
+            await self._room.index.remove(version.partition, photo_id, version)
+            self._accepted.note(event, version)
+            await asyncio.to_thread(self._room.uploads.forget, photo_id, row.url)
+        await self._room.kept(version.partition, offset)
 
     async def image(self, photo_id: int) -> tuple[bytes, str]:
         """The original bytes; their type is for the web to tell from the bytes themselves."""
@@ -167,11 +148,19 @@ class LiveAlbum:
             raise ServiceUnavailable(
                 "The album is not open yet", received=self._room.ready()[1], remedy="Ask again in a moment."
             )
-        row = self._room.rows.get(photo_id)
+        row = self._row_ahead(photo_id)
         # The log may be ahead of the table, after a restart and just after a deletion.
         if row is None or not row.known or self._room.index.is_removed(photo_id, row.upload_version):
             return None
         return row
+
+    def _row_ahead(self, photo_id: int) -> PhotoRow | None:
+        """The row with those changes, too, that this worker has accepted and its agents have not seen yet."""
+        return self._accepted.seen_in(photo_id, self._room.rows.get(photo_id))
+
+    def _changing(self, photo_id: int) -> asyncio.Lock:
+        """One change of a photo at a time: a late erasing must not meet the file of a later upload."""
+        return self._locks.setdefault(photo_id, asyncio.Lock())
 
     def _known_row(self, photo_id: int) -> PhotoRow:
         row = self._row(photo_id)
@@ -234,9 +223,11 @@ class LiveAlbum:
             encoding.image_embedding[None], encoding.label_indices[None], encoding.label_scores[None]
         )
 
-    async def _publish(self, event: PhotoUploaded | PhotoDeleted) -> Any:
-        future = await self._room.activity.send(key=photo_key(event.photo_id), value=event_to_json(event))
-        return await future
+    async def _publish(self, event: PhotoUploaded | PhotoDeleted, time_ms: int) -> Version:
+        """Send the event; returns, once the broker has it, the version that the agents will give it."""
+        sent = await (await self._room.activity.send(key=photo_key(event.photo_id), value=event_to_json(event)))
+        kind = KIND_DELETED if isinstance(event, PhotoDeleted) else KIND_CHANGED
+        return version_of(time_ms, int(sent.timestamp or time_ms), kind, sent.partition, sent.offset)
 
 
 def _now_ms() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
 from stream_app.errors import ServiceUnavailable
-from stream_app.folders import folder_photo_id
+from stream_app.folders import event_time_ms, folder_photo_id
 from stream_app.index import files
 
 #: What file systems allow, in bytes of UTF-8.
@@ -44,13 +45,17 @@ class UploadStore:
         relative = Path(digest[:16]) / _fitting(file_name)
         return Upload(folder_photo_id(relative.as_posix()), self.root / relative, digest)
 
-    def put(self, upload: Upload, image: bytes) -> None:
-        """Store the bytes durably, or leave nothing behind; raises ServiceUnavailable when the disk refuses."""
+    def put(self, upload: Upload, image: bytes) -> int:
+        """Store the bytes durably, or leave nothing behind; raises ServiceUnavailable when the disk refuses.
+
+        Returns the time, in milliseconds, that publishing the store gives the upload: so it is no news then.
+        """
         unfinished = upload.path.with_name(f".{uuid.uuid4().hex}")
         try:
             upload.path.parent.mkdir(parents=True, exist_ok=True)
             files.write_bytes(unfinished, image)
             files.publish(unfinished, upload.path)
+            return event_time_ms(upload.path.stat(), time.time_ns() // 1_000_000)
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink()

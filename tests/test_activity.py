@@ -208,6 +208,12 @@ class TestRejected:
         with pytest.raises(EventRejected, match=r"tags\[1\] cannot be used"):
             parsed(tags=["harbour", 5])
 
+    @pytest.mark.parametrize("fields", [{"title": "x" * 501}, {"tags": ["x"] * 101}, {"tags": ["a", "x" * 101]}])
+    def test_what_is_too_long_is_to_be_shortened(self, fields: dict[str, object]) -> None:
+        """Of a list, or of one thing in it."""
+        with pytest.raises(EventRejected, match="Shorten it"):
+            parsed(**fields)
+
     def test_null_is_not_the_same_as_absent(self) -> None:
         """The message says to leave the field out."""
         with pytest.raises(EventRejected, match="Leave the field out"):

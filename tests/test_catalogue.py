@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.activity import Metadata, PhotoDeleted, PhotoEdited, PhotoUploaded
-from stream_app.catalogue import PhotoRow, with_deletion, with_embedding, with_event
+from stream_app.catalogue import PhotoRow, joined, with_deletion, with_embedding, with_event
 from stream_app.records import PhotoEmbedded, PhotoRemoved
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version
 
@@ -88,6 +88,15 @@ class TestAnyOrder:
         random.shuffle(shuffled)
 
         assert merged(shuffled) == merged(some)
+
+    @given(facts.map(distinct_moments), st.data())
+    def test_two_rows_join_to_the_row_of_all_their_facts(self, some, data):
+        """What a worker has accepted goes onto what the table knows, whether it overlaps or not."""
+        events = [each for each in some if not isinstance(each, PhotoEmbedded)]
+        accepted = data.draw(st.lists(st.sampled_from(events), unique_by=id)) if events else []
+        tabled = [each for each in some if each not in accepted] + data.draw(st.sampled_from([accepted, []]))
+
+        assert joined(merged(tabled), merged(accepted)) == merged(some)
 
     @given(facts.map(distinct_moments))
     def test_a_row_survives_the_table(self, some):

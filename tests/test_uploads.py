@@ -46,6 +46,13 @@ class TestPutting:
 
         assert [each.photo_id for each in scan_folder(store.root).photos] == [upload.photo_id]
 
+    def test_the_time_is_the_one_that_publishing_the_store_gives(self, store: UploadStore) -> None:
+        """Publishing it again is then no news, also of an upload that could not be read the first time."""
+        upload = store.place(b"photo", "a.png")
+        time_ms = store.put(upload, b"photo")
+
+        assert [each.time_ms for each in scan_folder(store.root).photos] == [time_ms]
+
     def test_a_name_cannot_hide_an_upload(self, store: UploadStore) -> None:
         """What is hidden would not be published again."""
         upload = stored(store, b"photo", "..hidden.png")

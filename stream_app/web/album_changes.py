@@ -7,12 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from stream_app.album import Album
-from stream_app.errors import PhotoRejected
+from stream_app.errors import EventRejected, PhotoRejected
 from stream_app.web.bodies import SentFile, SentPhotos, read_photos
 from stream_app.web.parameters import photo_id_of
 from stream_app.web.photo_types import name_as, require_readable_photo
 from stream_app.web.problems import in_time
 from stream_app.web.thumbnails import Thumbnails
+
+Rejection = tuple[SentFile, PhotoRejected | EventRejected]
 
 
 class ChangeViews:
@@ -47,21 +49,20 @@ class ChangeViews:
     async def delete(self, request: web.Request) -> web.Response:
         """Deletes a photo: 204 when it can no longer be found."""
         photo_id = photo_id_of(request)
-        await in_time(self._album.photo(photo_id))
         await in_time(self._album.delete(photo_id))
         await self._thumbnails.forget(photo_id)
         return web.Response(status=204)
 
-    async def _upload_each(self, sent: SentPhotos) -> tuple[list[dict[str, Any]], list[tuple[SentFile, PhotoRejected]]]:
+    async def _upload_each(self, sent: SentPhotos) -> tuple[list[dict[str, Any]], list[Rejection]]:
         accepted: list[dict[str, Any]] = []
-        rejected: list[tuple[SentFile, PhotoRejected]] = []
+        rejected: list[Rejection] = []
         metadata = sent.metadata()
         for file in sent.files:
             try:
                 kind = require_readable_photo(file.data, repr(file.name))
                 name = name_as(kind, file.name)
                 photo_id = await in_time(self._album.upload(file.data, name, dict(metadata)))
-            except PhotoRejected as error:
+            except (PhotoRejected, EventRejected) as error:
                 rejected.append((file, error))
             else:
                 accepted.append({"photo_id": str(photo_id), "location": f"/api/photos/{photo_id}", "name": file.name})

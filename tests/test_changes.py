@@ -1,0 +1,166 @@
+"""Uploads and deletions of the live album, on a real broker and a real Redis, ahead of agents that do not run yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import faust
+import pytest
+import redis.asyncio
+from colours import colour_photo
+
+from models.bundle import read_manifest
+from models.encoder_process import ProcessEncoder
+from models.space import Space
+from stream_app import topics
+from stream_app.catalogue import PhotoRow
+from stream_app.embedding_log import EmbeddingLog
+from stream_app.errors import EventRejected, PhotoNotFound
+from stream_app.index.buckets import RedisBuckets
+from stream_app.index.lsh import Hyperplanes
+from stream_app.live_index import LiveIndex
+from stream_app.local_services import faust_settings
+from stream_app.photos import PhotoReader
+from stream_app.search import AlbumRoom, LiveAlbum
+from stream_app.settings import Settings
+from stream_app.tables import RowTable
+from stream_app.uploads import UploadStore
+
+GREEN = colour_photo("green")
+
+
+@pytest.fixture
+async def room(settings: Settings) -> AsyncIterator[AlbumRoom]:
+    """What the album works with, its shards open and its tables empty."""
+    bundle = Path(settings.bundle)
+    await topics.create_topics(settings, topics.topic_specs(settings, read_manifest(bundle).vision_id))
+    space = Space.load(bundle)
+    options = faust_settings(settings) | {"broker": settings.broker_url, "datadir": settings.data_dir / "faust"}
+    app = faust.App(settings.app_id, autodiscover=False, **options)
+    uploads = UploadStore(settings.data_dir / "uploads")
+    embeddings = EmbeddingLog(_topic(app, name := topics.embeddings_topic(settings, space.vision_id)), name, settings)
+    client = redis.asyncio.from_url(settings.redis_url)
+    buckets = RedisBuckets(client, space_id=space.space_id, planes=Hyperplanes(space.search_dimensions))
+    index = LiveIndex(settings, space, embeddings, buckets)
+    async with app.producer:
+        await index.open(range(settings.partition_count), "log")
+        yield AlbumRoom(
+            space=space,
+            encoder=ProcessEncoder(bundle),
+            index=index,
+            rows=_rows(app, settings),
+            reader=PhotoReader(roots=lambda: [uploads.root], bytes_max=1_000_000, private_addresses_allowed=False),
+            uploads=uploads,
+            activity=_topic(app, topics.activity_topic(settings)),
+            embeddings=embeddings,
+            kept=lambda partition, offset: asyncio.sleep(0),
+            ready=lambda: (True, ""),
+        )
+        await index.close()
+    await client.aclose()
+
+
+def _topic(app: faust.App, name: str) -> faust.Topic:
+    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def _rows(app: faust.App, settings: Settings) -> RowTable[PhotoRow]:
+    return RowTable(
+        app,
+        "photos",
+        partition_count=settings.partition_count,
+        to_bytes=PhotoRow.to_bytes,
+        from_bytes=PhotoRow.from_bytes,
+    )
+
+
+@pytest.fixture
+def album(room: AlbumRoom) -> LiveAlbum:
+    """The album of a worker whose agents are behind."""
+    return LiveAlbum(room)
+
+
+def stored_files(room: AlbumRoom) -> list[Path]:
+    """Everything in the store of uploads, finished or not."""
+    return [each for each in room.uploads.root.rglob("*") if each.is_file()]
+
+
+class TestUploading:
+    async def test_an_upload_is_queued_as_soon_as_it_is_accepted(self, album: LiveAlbum) -> None:
+        """With what was said of it, and with its bytes."""
+        photo_id = await album.upload(GREEN, "leaf.png", {"title": "Leaf", "tags": ["a", "b"]})
+        photo = await album.photo(photo_id)
+
+        assert (photo.state, photo.title, photo.tags) == ("queued", "Leaf", ("a", "b"))
+        assert photo.url.endswith("/leaf.png")
+        assert (await album.image(photo_id))[0] == GREEN
+        assert (await album.photos(0, 10)) == []
+
+    @pytest.mark.parametrize("metadata", [{"tags": ["x" * 101]}, {"tags": ["x"] * 101}, {"title": "x" * 501}])
+    async def test_what_the_agents_would_refuse_is_refused_and_not_stored(
+        self, album: LiveAlbum, room: AlbumRoom, metadata: dict
+    ) -> None:
+        """202 would be a promise that nobody keeps."""
+        with pytest.raises(EventRejected, match=r"expected .*; received .*\. Shorten it"):
+            await album.upload(GREEN, "leaf.png", metadata)
+
+        assert stored_files(room) == []
+
+    async def test_a_name_of_many_bytes_is_no_trouble(self, album: LiveAlbum, room: AlbumRoom) -> None:
+        """Three hundred of them in a hundred characters."""
+        photo_id = await album.upload(GREEN, "海" * 100 + ".png", {})
+
+        [path] = stored_files(room)
+        assert (await album.photo(photo_id)).url == path.as_uri()
+
+
+class TestDeleting:
+    async def test_what_was_just_accepted_can_be_deleted(self, album: LiveAlbum, room: AlbumRoom) -> None:
+        """Gone for whoever asks, and gone from the disk."""
+        photo_id = await album.upload(GREEN, "leaf.png", {})
+        await album.delete(photo_id)
+
+        for asked in (album.photo(photo_id), album.image(photo_id), album.delete(photo_id)):
+            with pytest.raises(PhotoNotFound):
+                await asked
+        assert stored_files(room) == []
+
+    async def test_an_upload_after_the_deletion_is_there_again(self, album: LiveAlbum, room: AlbumRoom) -> None:
+        """The same bytes under the same name, as often as somebody likes."""
+        for _ in range(5):
+            photo_id = await album.upload(GREEN, "leaf.png", {})
+            await album.delete(photo_id)
+        again = await album.upload(GREEN, "leaf.png", {})
+
+        assert again == photo_id
+        assert (await album.image(photo_id))[0] == GREEN
+
+    async def test_a_deletion_never_erases_the_file_of_a_later_upload(self, album: LiveAlbum, room: AlbumRoom) -> None:
+        """Both at the same time, in either order: the file is there just when the photo is."""
+        photo_id = await album.upload(GREEN, "leaf.png", {})
+        for deletion_first in [True, False] * 10:
+            changes = [album.delete(photo_id), album.upload(GREEN, "leaf.png", {})]
+            await asyncio.gather(*(changes if deletion_first else reversed(changes)))
+            known = await is_known(album, photo_id)
+
+            assert len(stored_files(room)) == known
+            if not known:
+                await album.upload(GREEN, "leaf.png", {})
+
+    async def test_photos_are_changed_side_by_side(self, album: LiveAlbum) -> None:
+        """Only changes of the same photo wait for each other."""
+        photo_ids = await asyncio.gather(*(album.upload(GREEN, f"{each}.png", {}) for each in range(20)))
+        await asyncio.gather(*(album.delete(each) for each in photo_ids[::2]))
+
+        assert [await is_known(album, each) for each in photo_ids] == [False, True] * 10
+
+
+async def is_known(album: LiveAlbum, photo_id: int) -> bool:
+    """Whether the album has the photo."""
+    try:
+        await album.photo(photo_id)
+    except PhotoNotFound:
+        return False
+    return True
