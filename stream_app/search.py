@@ -79,6 +79,38 @@ class LiveAlbum:
         rows = (self._row(photo_id) for _, photo_id in listing[offset : offset + k])
         return [self._as_photo(row, []) for row in rows if row is not None]
 
+    async def related(self, photo_id: int, k: int) -> SearchReply:
+        """The photos most like this one in what they show and how they look."""
+        self._known_row(photo_id)
+        vector = await self._room.index.vector(photo_id)
+        if vector is None:
+            raise PhotoNotFound(
+                f"Photo {photo_id} is not embedded yet",
+                remedy="Ask again in a moment, or look at the dead letters.",
+            )
+        return await self._search(vector, k, allow=lambda each: each != photo_id and self._may_show(each))
+
+    async def search_words(self, text: str, k: int) -> SearchReply:
+        """The photos whose joint embedding is nearest to the words; scores are cosines in the joint space."""
+        space = self._room.space
+        query = await asyncio.to_thread(space.embed_words, text)
+        vector = space.word_query(query.vector)
+        return await self._search(vector, k, score=space.word_score, unknown_words=tuple(query.unknown))
+
+    async def search_image(self, image: bytes, k: int) -> SearchReply:
+        """The photos most like one that need not be in the album."""
+        encoding = await self._encode(image)
+        joint = await asyncio.to_thread(self._joint_embedding, encoding)
+        vector = self._room.space.search_vectors(encoding.image_embedding[None], joint)[0]
+        return await self._search(vector, k)
+
+    async def classify(self, image: bytes, k: int) -> Classification:
+        """Fixed labels and open words for a photo."""
+        encoding = await self._encode(image)
+        joint = await asyncio.to_thread(self._joint_embedding, encoding)
+        words = await asyncio.to_thread(self._room.space.nearest_words, joint[0], k)
+        return Classification(self._room.space.labels(encoding.label_indices, encoding.label_scores, k), words)
+
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
         """Store the photo and tell the stream; the stream does the rest."""
         upload = await asyncio.to_thread(self._room.uploads.place, image, file_name)
