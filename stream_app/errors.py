@@ -78,6 +78,10 @@ class EncoderFailed(SightlineError):
     """The encoder process died or answered with an error; the photos were not at fault as far as is known."""
 
 
+class EncoderUnavailable(EncoderFailed):
+    """The encoder is away or of no use for now; no photo is at fault, and whoever can wait for it should."""
+
+
 class ServiceUnavailable(SightlineError):
     """Kafka, Redis or a process of ours does not answer."""
 
