@@ -107,6 +107,10 @@ class Vocabulary:
         vectors = np.asarray(self.vectors[rows], dtype=np.float32)
         return rows, vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
+    def frequent_answers(self, count: int) -> list[str]:
+        """The words that `nearest` may answer with, at most `count`, the most frequent first."""
+        return [self.words[row] for row in np.sort(self._nearby[0])[:count]]
+
     def _is_sensible(self, word: str) -> bool:
         return SENSIBLE_WORD.fullmatch(word) is not None and word not in STOP_WORDS
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
+from models.words import Vocabulary
+
 PhotoState = Literal["queued", "findable"]
 Scored = tuple[str, float]
 
@@ -58,6 +62,15 @@ class Classification:
     words: list[Scored]
 
 
+@dataclass(frozen=True)
+class PhotoPoint:
+    """A photo as a point of the space: among the words, and among the photos that look alike."""
+
+    photo: Photo
+    joint_embedding: np.ndarray  # float32 [joint_dimensions]
+    search_vector: np.ndarray  # float32 [search_dimensions]
+
+
 class Album(Protocol):
     """All photos of a worker; every method may raise ServiceUnavailable."""
 
@@ -67,6 +80,14 @@ class Album(Protocol):
 
     async def photos(self, offset: int, k: int) -> list[Photo]:
         """`k` photos from `offset` on, newest first."""
+        ...
+
+    async def points(self, offset: int, k: int) -> list[PhotoPoint]:
+        """`k` photos from `offset` on, newest first, with their vectors; those without any are left out."""
+        ...
+
+    async def vocabulary(self) -> Vocabulary:
+        """The words of the space."""
         ...
 
     async def related(self, photo_id: int, k: int) -> SearchReply:

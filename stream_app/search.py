@@ -14,9 +14,10 @@ import numpy as np
 
 from models.encoder import AsyncEncoder, Encoding
 from models.space import Space
+from models.words import Vocabulary
 from stream_app.accepted import AcceptedChanges
 from stream_app.activity import Metadata, PhotoDeleted, PhotoUploaded, event_to_json, parse_event
-from stream_app.album import Classification, Photo, PhotoHit, SearchReply
+from stream_app.album import Classification, Photo, PhotoHit, PhotoPoint, SearchReply
 from stream_app.catalogue import PhotoRow
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import PhotoNotFound, PhotoRejected, ServiceUnavailable
@@ -78,6 +79,16 @@ class LiveAlbum:
             self._listing = (time.monotonic(), listing)
         rows = (self._row(photo_id) for _, photo_id in listing[offset : offset + k])
         return [self._as_photo(row, []) for row in rows if row is not None]
+
+    async def points(self, offset: int, k: int) -> list[PhotoPoint]:
+        """`k` photos from `offset` on, newest first, with their vectors and nearest words."""
+        photos = await self.photos(offset, k)
+        vectors = [(photo, await self._room.index.vector(photo.photo_id)) for photo in photos]
+        return await asyncio.to_thread(self._as_points, vectors)
+
+    async def vocabulary(self) -> Vocabulary:
+        """The words of the space, read when they are first asked for."""
+        return await asyncio.to_thread(lambda: self._room.space.vocabulary)
 
     async def related(self, photo_id: int, k: int) -> SearchReply:
         """The photos most like this one in what they show and how they look."""
@@ -243,6 +254,15 @@ class LiveAlbum:
             state="findable" if row.findable else "queued",
             time_ms=row.upload_version.time_ms,
         )
+
+    def _as_points(self, vectors: list[tuple[Photo, np.ndarray | None]]) -> list[PhotoPoint]:
+        points = []
+        for photo, vector in vectors:
+            if vector is not None:
+                joint_embedding = self._room.space.joint_half(vector)
+                words = self._room.space.nearest_words(joint_embedding, WORDS_SHOWN)
+                points.append(PhotoPoint(replace(photo, words=words), joint_embedding, vector))
+        return points
 
     async def _encode(self, image: bytes) -> Encoding:
         [encoding] = await self._room.encoder.encode_images([image])

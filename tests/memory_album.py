@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stream_app.album import Classification, Photo, PhotoHit, SearchReply
+from models.words import Vocabulary
+from stream_app.album import Classification, Photo, PhotoHit, PhotoPoint, SearchReply
 from stream_app.errors import PhotoNotFound, PhotoRejected, UnknownWords
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 190, 50), "blue": (30, 50, 220), "white": (250, 250, 250)}
@@ -24,10 +25,11 @@ def photo_bytes(colour: str = "red", width: int = 60, height: int = 40, kind: st
 
 
 class MemoryAlbum:
-    """The album of a worker that has one shard, one vocabulary of four colours, and no disk."""
+    """The album of a worker that has one shard, one vocabulary (of four colours, or `words`), and no disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Vocabulary | None = None) -> None:
         self.is_ready = (True, "")
+        self._words = words or Vocabulary(list(COLOURS), np.stack([_unit(each) for each in COLOURS.values()]))
         self._bytes: dict[int, bytes] = {}
         self._photos: dict[int, Photo] = {}
         self._vectors: dict[int, np.ndarray] = {}
@@ -61,6 +63,13 @@ class MemoryAlbum:
     async def photos(self, offset: int, k: int) -> list[Photo]:
         newest_first = sorted(self._photos.values(), key=lambda photo: -photo.time_ms)
         return newest_first[offset : offset + k]
+
+    async def points(self, offset: int, k: int) -> list[PhotoPoint]:
+        photos = await self.photos(offset, k)
+        return [PhotoPoint(each, self._vectors[each.photo_id], self._vectors[each.photo_id]) for each in photos]
+
+    async def vocabulary(self) -> Vocabulary:
+        return self._words
 
     async def related(self, photo_id: int, k: int) -> SearchReply:
         await self.photo(photo_id)

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 from aiohttp import FormData
 from memory_album import MemoryAlbum, photo_bytes
-from web_client import serving
+from web_client import problem_of, serving
 
 from stream_app.errors import SegmentCorrupt, ServiceUnavailable
 
@@ -30,15 +30,6 @@ async def client(album: MemoryAlbum, tmp_path: Path) -> Any:
     """A client of a server of that album."""
     async with serving(album, tmp_path) as client:
         yield client
-
-
-async def problem_of(reply: Any, status: int) -> dict[str, Any]:
-    """The problem body of a reply that must have that status."""
-    assert reply.status == status
-    assert reply.content_type == "application/problem+json"
-    body: dict[str, Any] = await reply.json(content_type=None)
-    assert body["status"] == status and body["title"] and body["detail"]
-    return body
 
 
 class TestQuestions:

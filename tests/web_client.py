@@ -23,3 +23,12 @@ async def serving(album: MemoryAlbum, data_dir: Path, **settings: Any) -> AsyncI
     attach_web(web_app, album, chosen)
     async with TestClient(TestServer(web_app)) as client:
         yield client
+
+
+async def problem_of(reply: Any, status: int) -> dict[str, Any]:
+    """The problem body of a reply that must have that status."""
+    assert reply.status == status
+    assert reply.content_type == "application/problem+json"
+    body: dict[str, Any] = await reply.json(content_type=None)
+    assert body["status"] == status and body["title"] and body["detail"]
+    return body

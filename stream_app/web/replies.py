@@ -21,8 +21,8 @@ def photo_json(photo: Photo) -> dict[str, Any]:
         "user_id": photo.user_id,
         "width": photo.width_px,
         "height": photo.height_px,
-        "labels": _scored(photo.labels),
-        "words": _scored(photo.words),
+        "labels": scored(photo.labels),
+        "words": scored(photo.words),
         "state": photo.state,
         "time_ms": photo.time_ms,
     }
@@ -56,7 +56,7 @@ def hit_json(hit: PhotoHit) -> dict[str, Any]:
 
 def classification_json(classification: Classification) -> dict[str, Any]:
     """Labels and words of a photo, best first."""
-    return {"labels": _scored(classification.labels), "words": _scored(classification.words)}
+    return {"labels": scored(classification.labels), "words": scored(classification.words)}
 
 
 def image_url(photo_id: int) -> str:
@@ -64,5 +64,6 @@ def image_url(photo_id: int) -> str:
     return f"/api/photos/{photo_id}/image"
 
 
-def _scored(pairs: list[Scored]) -> list[dict[str, Any]]:
+def scored(pairs: list[Scored]) -> list[dict[str, Any]]:
+    """Names with their scores, in their order."""
     return [{"name": name, "score": round(float(score), SCORE_DIGITS)} for name, score in pairs]

@@ -16,6 +16,7 @@ from stream_app.web.problems import answer_with_problems
 from stream_app.web.security import guard, set_security_headers
 from stream_app.web.thumbnails import Thumbnails
 from stream_app.web.views import QuestionViews
+from stream_app.web.word_views import WordViews
 
 
 def application_options(settings: Settings) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def attach_web(web_app: web.Application, album: Album, settings: Settings) -> No
     thumbnails = Thumbnails(settings.data_dir / "thumbnails", pixels_max=settings.photo_pixels_max)
     for views in (
         QuestionViews(album, settings.upload_bytes_max),
+        WordViews(album),
         ChangeViews(album, thumbnails, settings.upload_bytes_max),
         ImageViews(album, thumbnails),
         ProbeViews(album),
