@@ -34,12 +34,14 @@ class TagWords(NamedTuple):
     weights: np.ndarray  # float32 [tags], adding up to 1
 
 
-def derive_tag_vectors(classes: Sequence[ClassTags], vocabulary: Vocabulary, *, steps: int = STEPS) -> np.ndarray:
+def derive_tag_vectors(
+    classes: Sequence[ClassTags], vocabulary: Vocabulary, *, steps: int = STEPS, temperature: float = TEMPERATURE
+) -> np.ndarray:
     """One unit vector, float32 [classes, w], per class; deterministic."""
     general = general_tags(classes)
     first_guess = mean_tag_vectors(classes, vocabulary, general)
     words = tag_words(classes, vocabulary, general)
-    return train(first_guess, words, steps) if len(words.weights) else first_guess
+    return train(first_guess, words, steps, temperature) if len(words.weights) else first_guess
 
 
 def general_tags(classes: Sequence[ClassTags]) -> set[tuple[Word, ...]]:
@@ -82,11 +84,11 @@ def tag_words(classes: Sequence[ClassTags], vocabulary: Vocabulary, general: set
     return TagWords(np.stack(vectors), np.stack(targets, axis=1), total / total.sum())
 
 
-def train(first_guess: np.ndarray, words: TagWords, steps: int) -> np.ndarray:
+def train(first_guess: np.ndarray, words: TagWords, steps: int, temperature: float = TEMPERATURE) -> np.ndarray:
     """Adam on the contrastive loss, all tags in each step, with a rate that falls to zero; unit rows [classes, w]."""
     vectors, mean, square = first_guess.copy(), np.zeros_like(first_guess), np.zeros_like(first_guess)
     for step in range(steps):
-        gradient = loss_gradient(vectors, words)
+        gradient = loss_gradient(vectors, words, temperature)
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.99 * square + 0.01 * gradient**2
         change = (mean / (1 - 0.9 ** (step + 1))) / (np.sqrt(square / (1 - 0.99 ** (step + 1))) + 1e-8)
@@ -94,16 +96,16 @@ def train(first_guess: np.ndarray, words: TagWords, steps: int) -> np.ndarray:
     return _unit(vectors)
 
 
-def loss_gradient(vectors: np.ndarray, words: TagWords) -> np.ndarray:
+def loss_gradient(vectors: np.ndarray, words: TagWords, temperature: float = TEMPERATURE) -> np.ndarray:
     """The gradient, float32 [classes, w], of the weighted cross-entropy between targets and softmax of cosines."""
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     unit = vectors / lengths
-    scores = unit @ (words.vectors.T / np.float32(TEMPERATURE))  # [classes, tags]
+    scores = unit @ (words.vectors.T / np.float32(temperature))  # [classes, tags]
     scores -= scores.max(axis=0)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=0)
     scores -= words.targets
-    scores *= words.weights / np.float32(TEMPERATURE)
+    scores *= words.weights / np.float32(temperature)
     gradient = scores @ words.vectors
     # Only the direction counts, so what would change the length is taken out.
     return (gradient - (gradient * unit).sum(axis=1, keepdims=True) * unit) / lengths
