@@ -13,6 +13,7 @@ import faust
 import orjson
 from faust.types import EventT, StreamT
 
+from agents.encoding import encode_patiently
 from agents.facts import Fact, fact_from, facts_of, waves
 from agents.persistence import do_batch
 from models.encoder import AsyncEncoder, Encoding
@@ -107,7 +108,7 @@ async def _embedded(uploads: Sequence[Upload], room: EmbeddingRoom) -> list[Entr
     digests = {fact: hashlib.sha256(image).hexdigest() for fact, image in images.items()}
     carried |= await _carried_over(digests, room)
     to_encode = [fact for fact in images if fact not in carried]
-    encodings = await room.encoder.encode_images([images[fact] for fact in to_encode]) if to_encode else []
+    encodings = await encode_patiently(room.encoder, [images[fact] for fact in to_encode]) if to_encode else []
     for fact, encoding in zip(to_encode, encodings, strict=True):
         if isinstance(encoding, PhotoRejected):
             await _bury(fact.source, "decode", _about(fact, encoding), room)

@@ -13,3 +13,12 @@ SEARCH_SECONDS = Histogram(
     "Time of a search, from the query vector to the hits",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
+ENCODER_REQUEST_SECONDS = Histogram(
+    "sightline_encoder_request_seconds",
+    "Time of a request to TF Serving; outcome is answered, away, unfit, refused, wrong or not_finite",
+    ["outcome"],
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
+)
+ENCODER_CIRCUIT_OPEN = Gauge(
+    "sightline_encoder_circuit_open", "1 while TF Serving is not asked, since it failed several times in a row"
+)

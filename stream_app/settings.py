@@ -39,6 +39,11 @@ class Settings:
     photo_pixels_max: int = _setting(150_000_000, "largest photo that is decoded, in pixels")
     fetch_timeout_seconds: float = _setting(20.0, "how long one photo may take to arrive")
 
+    encoder: str = _setting(
+        "local", "where photos are encoded: local, or TF Serving as grpc://host:port/model or rest://…"
+    )
+    encoder_timeout_seconds: float = _setting(10.0, "how long TF Serving may take to answer one request")
+    encoder_batch_size: int = _setting(16, "photos in one request to TF Serving, at most")
     embed_batch_size: int = _setting(32, "photos that go through the encoder together")
     embed_batch_seconds: float = _setting(0.1, "how long a batch waits to fill")
     index_batch_size: int = _setting(500, "embeddings that are indexed together")
@@ -83,6 +88,8 @@ _RANGES = (
     ("replication_factor", 1, 9),
     ("web_port", 1, 65535),
     ("embed_batch_size", 1, 1024),
+    ("encoder_batch_size", 1, 1024),
+    ("encoder_timeout_seconds", 0.1, 600.0),
     ("index_batch_size", 1, 100_000),
     ("memtable_vectors_max", 100, 1_000_000),
     ("upload_bytes_max", 1_000, 2_000_000_000),

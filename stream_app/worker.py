@@ -11,9 +11,9 @@ from pathlib import Path
 import faust
 
 from models.bundle import ensure_bundle, read_manifest
-from models.encoder_process import ProcessEncoder
 from models.space import Space
 from stream_app.app import create_app
+from stream_app.encoders import make_encoder
 from stream_app.errors import SettingsError
 from stream_app.local_services import check_port_free
 from stream_app.settings import Settings
@@ -43,9 +43,7 @@ def run_worker(settings: Settings) -> None:
     folder = bundle_dir(settings)
     asyncio.run(create_topics(settings, topic_specs(settings, read_manifest(folder).vision_id)))
     cluster = asyncio.run(log_id(settings))
-    app = create_app(
-        settings, Space.load(folder), ProcessEncoder(folder, pixels_max=settings.photo_pixels_max), cluster
-    )
+    app = create_app(settings, Space.load(folder), make_encoder(settings, folder), cluster)
     # Faust says at every batch of rows that its buffer is being used.
     logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
     level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")

@@ -1,0 +1,40 @@
+"""The encoder that the settings ask for: a process of this machine's own, or TF Serving somewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.encoder import AsyncEncoder
+from models.encoder_process import ProcessEncoder
+from models.serving import RemoteEncoder
+from models.serving_protocol import parse_address
+from stream_app.metrics import ENCODER_CIRCUIT_OPEN, ENCODER_REQUEST_SECONDS
+from stream_app.settings import Settings
+
+LOCAL = "local"
+
+
+class EncoderMetrics:
+    """Keeps Prometheus told of how it goes with a server."""
+
+    def asked(self, outcome: str, seconds: float) -> None:
+        """A request ended."""
+        ENCODER_REQUEST_SECONDS.labels(outcome).observe(seconds)
+
+    def circuit_changed(self, is_open: bool) -> None:
+        """Nobody is asked for now, or it goes on."""
+        ENCODER_CIRCUIT_OPEN.set(is_open)
+
+
+def make_encoder(settings: Settings, bundle_dir: Path) -> AsyncEncoder:
+    """The encoder for a bundle; raises SettingsError when SIGHTLINE_ENCODER is neither `local` nor an address."""
+    if settings.encoder == LOCAL:
+        return ProcessEncoder(bundle_dir, pixels_max=settings.photo_pixels_max)
+    return RemoteEncoder(
+        bundle_dir,
+        parse_address(settings.encoder),
+        pixels_max=settings.photo_pixels_max,
+        timeout_seconds=settings.encoder_timeout_seconds,
+        batch_size=settings.encoder_batch_size,
+        observer=EncoderMetrics(),
+    )
