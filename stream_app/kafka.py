@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stream_app.errors import ServiceUnavailable, SettingsError
@@ -71,6 +71,34 @@ async def consumer(settings: Settings, *topics: str, **options: Any) -> AsyncIte
     client = AIOKafkaConsumer(*topics, **consumer_options(settings) | options)
     async with _running(client, settings):
         yield client
+
+
+async def read_topic(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
+    """Every record that `topic` holds at this moment, those of a partition in their order.
+
+    Raises SettingsError where there is no such topic, and ServiceUnavailable.
+    """
+    async with consumer(settings) as client:
+        try:
+            # Asked for by its name, a topic that is not there would be made.
+            if topic not in await client.topics():
+                raise SettingsError(
+                    f"There is no topic {topic}",
+                    expected="the topics of a worker that ran before",
+                    remedy="Start a worker first, with the same SIGHTLINE_BUNDLE, _APP_ID and _TOPIC_PREFIX.",
+                )
+            here = [TopicPartition(topic, each) for each in sorted(client.partitions_for_topic(topic))]
+            client.assign(here)
+            await client.seek_to_beginning(*here)
+            ends = await client.end_offsets(here)
+            # Compaction leaves gaps, also at the end: the position says where the end is, not what was seen.
+            while waiting := [each for each in here if await client.position(each) < ends[each]]:
+                for partition, records in (await client.getmany(*waiting, timeout_ms=500)).items():
+                    for record in records:
+                        if record.offset < ends[partition]:
+                            yield record
+        except KafkaError as error:
+            raise no_answer(settings, error) from error
 
 
 def no_answer(settings: Settings, error: BaseException) -> ServiceUnavailable:

@@ -38,6 +38,11 @@ def offset_of(request: web.Request) -> int:
     return _whole_number(request.query, "offset", 0, 0, OFFSET_MAX)
 
 
+def count_of(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """The parameter `name`, from `low` to `high`; raises QueryRejected."""
+    return _whole_number(request.query, name, default, low, high)
+
+
 def side_of(request: web.Request) -> int | None:
     """The longer side of the wanted thumbnail in pixels, rounded up to one we make; None: the original."""
     if "side" not in request.query:

@@ -13,6 +13,7 @@ from stream_app.web.images import ImageViews
 from stream_app.web.page import PageViews
 from stream_app.web.probes import ProbeViews
 from stream_app.web.problems import answer_with_problems
+from stream_app.web.projector_view import ProjectorView
 from stream_app.web.security import guard, set_security_headers
 from stream_app.web.thumbnails import Thumbnails
 from stream_app.web.views import QuestionViews
@@ -35,6 +36,7 @@ def attach_web(web_app: web.Application, album: Album, settings: Settings) -> No
         WordViews(album),
         ChangeViews(album, thumbnails, settings.upload_bytes_max),
         ImageViews(album, thumbnails),
+        ProjectorView(album, thumbnails, pixels_max=settings.photo_pixels_max),
         ProbeViews(album),
         PageViews(),
     ):
