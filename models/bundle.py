@@ -96,6 +96,7 @@ def _manifest(
 ) -> BundleManifest:
     label_count, joint_dimensions = arrays.tag_vectors.shape
     image_dimensions, image_axes = arrays.image_axes.shape
+    joint_axes = arrays.joint_axes.shape[1]
     return BundleManifest(
         vision_id=vision_id,
         space_id=space_id,
@@ -104,7 +105,7 @@ def _manifest(
         preprocessing=model.preprocessing,
         image_dimensions=image_dimensions,
         joint_dimensions=joint_dimensions,
-        search_dimensions=joint_dimensions + image_axes,
+        search_dimensions=joint_axes + image_axes,
         label_count=label_count,
         files=hash_files(folder),
     )

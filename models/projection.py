@@ -13,10 +13,11 @@ from models.words import Vocabulary
 
 SEARCH_DIMENSIONS_MAX = 256
 JOINT_WEIGHT = 0.4  # share of the joint half in a search vector's squared length
+JOINT_DIMENSIONS_MAX = 96  # of them; fewer lose words, more take from the image half what related photos live on
 # Names the way in which a space is derived. Change it with any rule or number here, in tag_vectors or in the formulas
 # of Space: it is a part of space_id. (Hashing the derived numbers would give each kind of processor its own space, by
 # their last bits.)
-RECIPE = "contrastive class tags, class scores beside the image 1"
+RECIPE = "contrastive class tags, class scores beside the image, joint half cut to the classes 2"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class SpaceArrays:
     classifier_bias: np.ndarray  # float32 [classes]
     image_axes: np.ndarray  # float32 [d, m]
     class_axes: np.ndarray  # float32 [classes, m]
+    joint_axes: np.ndarray  # float32 [w, j], orthonormal columns
     joint_weight: np.ndarray  # float32 []
 
 
@@ -40,27 +42,39 @@ def derive_space(
     vocabulary: Vocabulary,
 ) -> SpaceArrays:
     """The space of a network whose last layer is [d, classes] and a bias; deterministic."""
-    image_dimensions = min(SEARCH_DIMENSIONS_MAX - vocabulary.dimensions, *classifier.shape)
+    tag_vectors = derive_tag_vectors(classes, vocabulary)
+    joint_axes = derive_joint_axes(tag_vectors)
+    image_dimensions = min(SEARCH_DIMENSIONS_MAX - joint_axes.shape[1], *classifier.shape)
     image_axes, class_axes = derive_axes(classifier, image_dimensions)
     return SpaceArrays(
-        tag_vectors=derive_tag_vectors(classes, vocabulary),
+        tag_vectors=tag_vectors,
         mean_embedding=mean_embedding.astype(np.float32),
         classifier=classifier.astype(np.float16),
         classifier_bias=classifier_bias.astype(np.float32),
         image_axes=image_axes,
         class_axes=class_axes,
+        joint_axes=joint_axes,
         joint_weight=np.array(JOINT_WEIGHT, np.float32),
     )
+
+
+def derive_joint_axes(tag_vectors: np.ndarray) -> np.ndarray:
+    """The directions among the words, float32 [w, j], in which the classes lie: uncentred principal axes."""
+    return _largest_axes(tag_vectors.astype(np.float64).T @ tag_vectors, JOINT_DIMENSIONS_MAX).astype(np.float32)
 
 
 def derive_axes(classifier: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first singular vectors of the classifier: the image directions [d, count] in which the network tells its
     classes apart, and for each the direction among the classes [classes, count] that it raises."""
     centred = (classifier - classifier.mean(axis=1, keepdims=True)).astype(np.float64)
-    _, axes = np.linalg.eigh(centred @ centred.T)  # three times as quick as an SVD
-    image_axes = axes[:, ::-1][:, :count]
-    # An eigenvector's sign is the library's choice; a fixed one keeps the space the same on every machine.
-    image_axes = image_axes * np.sign(image_axes[np.abs(image_axes).argmax(axis=0), np.arange(count)])
+    image_axes = _largest_axes(centred @ centred.T, count)
     class_axes = centred.T @ image_axes
     class_axes /= np.maximum(np.linalg.norm(class_axes, axis=0), 1e-9)
     return image_axes.astype(np.float32), class_axes.astype(np.float32)
+
+
+def _largest_axes(gram: np.ndarray, count: int) -> np.ndarray:
+    """The eigenvectors of the largest eigenvalues, float64 [n, at most count]; three times as quick as an SVD."""
+    axes = np.linalg.eigh(gram)[1][:, ::-1][:, :count]
+    # An eigenvector's sign is the library's choice; a fixed one keeps the space the same on every machine.
+    return axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])

@@ -2,17 +2,19 @@
 
 A photo has two halves. Its *joint embedding* lies among the word vectors: the mean of the tag vectors of the
 classes that the network sees in it, each weighted by its probability (Norouzi et al. 2014, with a class's
-hypernyms beside its name). Its *image half* is a PCA of the image embedding, for what no class has a word for, to
-which the class probabilities are added in the same coordinates: two photos are alike as far as the network would name
-them alike, and look alike beyond that.
+hypernyms beside its name), and, where one was trained, a linear projection of the image embedding beside it. Its
+*image half* is a PCA of the image embedding, for what no class has a word for, to which the class probabilities are
+added in the same coordinates: two photos are alike as far as the network would name them alike, and look alike beyond
+that. In a search vector the joint half is cut to the directions in which the classes differ: words have more
+dimensions than photos need, and the image half uses the room better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -39,6 +41,8 @@ class Space:
             self._classifier = arrays["classifier"].astype(np.float32)  # [d, classes]
             self._classifier_bias = arrays["classifier_bias"]  # [classes]
             self._image_axes, self._class_axes = arrays["image_axes"], arrays["class_axes"]  # [d, m], [classes, m]
+            self._joint_axes = arrays["joint_axes"]  # [w, j], orthonormal columns
+            self._projection = _Projection.read(arrays)
             # Weights are of squared length: search vector = (sqrt(a) joint, sqrt(1 - a) image).
             self._joint_scale = float(np.sqrt(arrays["joint_weight"]))
             self._image_scale = float(np.sqrt(1.0 - arrays["joint_weight"]))
@@ -57,7 +61,7 @@ class Space:
     @property
     def search_dimensions(self) -> int:
         """The length of a search vector, at most 256."""
-        return self.joint_dimensions + int(self._image_axes.shape[1])
+        return int(self._joint_axes.shape[1] + self._image_axes.shape[1])
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -69,12 +73,13 @@ class Space:
         scores = np.asarray(label_scores, dtype=np.float32)
         if not np.isfinite(scores).all():
             raise VectorRejected("A photo's label scores are not finite numbers")
-        return _unit(np.einsum("nt,ntw->nw", scores, self._tag_vectors[np.asarray(label_indices)]))
+        joint = _unit(np.einsum("nt,ntw->nw", scores, self._tag_vectors[np.asarray(label_indices)]))
+        return self._projection.beside(joint, image_embeddings) if self._projection else joint
 
     def search_vectors(self, image_embeddings: np.ndarray, joint_embeddings: np.ndarray) -> np.ndarray:
         """What a shard indexes, float32 [n, search_dimensions], unit length."""
         image = self._image_half(np.asarray(image_embeddings, dtype=np.float32)) * self._image_scale
-        joint = _unit(np.asarray(joint_embeddings, dtype=np.float32)) * self._joint_scale
+        joint = _unit(np.asarray(joint_embeddings, dtype=np.float32) @ self._joint_axes) * self._joint_scale
         return _unit(np.concatenate([joint, image], axis=1))
 
     def _image_half(self, embeddings: np.ndarray) -> np.ndarray:
@@ -88,18 +93,23 @@ class Space:
         return _unit(_unit(image @ self._image_axes) + _unit(roots @ self._class_axes))
 
     def word_query(self, joint_embedding: np.ndarray) -> np.ndarray:
-        """A search vector, float32 [search_dimensions], that asks about the joint half alone."""
+        """A search vector, float32 [search_dimensions], unit length, that asks about the joint half alone."""
         query = np.zeros(self.search_dimensions, np.float32)
-        query[: self.joint_dimensions] = _unit(np.asarray(joint_embedding, dtype=np.float32))
+        query[: self._joint_axes.shape[1]] = _unit(np.asarray(joint_embedding, dtype=np.float32) @ self._joint_axes)
         return query
 
-    def word_score(self, score: Score) -> Score:
-        """The cosine in the joint space, from the dot product of a word query with a search vector."""
-        return score / self._joint_scale
+    def word_score(self, score: Score, joint_embedding: np.ndarray) -> Score:
+        """The cosine in the joint space, from the dot product of a word query with a search vector.
+
+        What of a word lies outside of all classes' directions no photo can have: "democracy" stays far from each.
+        """
+        seen = float(np.linalg.norm(np.asarray(joint_embedding, dtype=np.float32) @ self._joint_axes))
+        return score * (seen / self._joint_scale)
 
     def joint_half(self, search_vector: np.ndarray) -> np.ndarray:
-        """The joint embedding, float32 [w], unit length, that a search vector was made with."""
-        return _unit(np.asarray(search_vector[: self.joint_dimensions], dtype=np.float32))
+        """The joint embedding, float32 [w], unit length, as far as a search vector holds it."""
+        half = np.asarray(search_vector[: self._joint_axes.shape[1]], dtype=np.float32)
+        return _unit(self._joint_axes @ half)
 
     def embed_words(self, text: str) -> WordQuery:
         """A query as a unit vector among the words; UnknownWords or QueryRejected when it cannot be one."""
@@ -115,6 +125,26 @@ class Space:
         """The k likeliest classes of the network, best first, by name and probability."""
         pairs = zip(label_indices[:k], label_scores[:k], strict=True)
         return [(self._label_names[int(index)], float(score)) for index, score in pairs]
+
+
+class _Projection(NamedTuple):
+    """The trained linear layer: its part of the joint embedding is `weight`, the classes' is the rest."""
+
+    layer: np.ndarray  # float32 [d, w]
+    bias: np.ndarray  # float32 [w]
+    weight: float
+
+    @classmethod
+    def read(cls, arrays: Mapping[str, np.ndarray]) -> _Projection | None:
+        """The layer of `space.npz`; None where none was trained."""
+        if "projection" not in arrays:
+            return None
+        return cls(arrays["projection"], arrays["projection_bias"], float(arrays["projection_weight"]))
+
+    def beside(self, joint: np.ndarray, image_embeddings: np.ndarray) -> np.ndarray:
+        """The mixture, float32 [n, w], unit rows."""
+        projected = _unit(np.asarray(image_embeddings, np.float32) @ self.layer + self.bias)
+        return _unit((1 - self.weight) * joint + self.weight * projected)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -106,7 +106,12 @@ class LiveAlbum:
         space = self._room.space
         query = await asyncio.to_thread(space.embed_words, text)
         vector = space.word_query(query.vector)
-        return await self._search(vector, k, score=space.word_score, unknown_words=tuple(query.unknown))
+        return await self._search(
+            vector,
+            k,
+            score=lambda score: space.word_score(score, query.vector),
+            unknown_words=tuple(query.unknown),
+        )
 
     async def search_image(self, image: bytes, k: int) -> SearchReply:
         """The photos most like one that need not be in the album."""

@@ -65,7 +65,7 @@ def test_a_word_query_leaves_the_image_half_empty(space: Space) -> None:
     """Words say nothing about pixels."""
     query = space.word_query(space.embed_words("red").vector)
 
-    assert not query[space.joint_dimensions :].any()
+    assert np.flatnonzero(query).max() < space.joint_dimensions
     assert np.linalg.norm(query) == pytest.approx(1.0, abs=1e-5)
 
 
@@ -74,7 +74,7 @@ def test_a_word_score_is_the_cosine_among_the_words(space: Space, encodings: lis
     word = space.embed_words("orange").vector
     vectors = search_vectors_of(space, encodings)
 
-    scores = space.word_score(vectors @ space.word_query(word))
+    scores = space.word_score(vectors @ space.word_query(word), word)
 
     cosines = [float(space.joint_half(vector) @ word) for vector in vectors]
     np.testing.assert_allclose(scores, cosines, atol=1e-5)
