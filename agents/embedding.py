@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,8 @@ from agents.facts import Fact, fact_from, facts_of, waves
 from agents.persistence import do_batch
 from models.encoder import AsyncEncoder, Encoding
 from stream_app.activity import PhotoDeleted, PhotoEdited, PhotoUploaded
-from stream_app.dead_letters import DeadLetters
+from stream_app.catalogue import Failure
+from stream_app.dead_letters import REASON_CHARACTERS_MAX, DeadLetters
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import EventRejected, PhotoRejected, PhotoUnreachable, SightlineError
 from stream_app.metrics import PHOTOS_EMBEDDED, PHOTOS_REJECTED
@@ -38,32 +40,51 @@ Entry = tuple[Fact[Any], EmbeddingRecord]
 
 @dataclass(frozen=True)
 class EmbeddedRow:
-    """The last that was written of a photo to the embeddings topic; `sha256` is empty after a deletion."""
+    """The last that was written of a photo to the embeddings topic; `sha256` is empty after a deletion.
+
+    `failure` is that of a newer upload, which could not be written; it says nothing of what is written already.
+    """
 
     version: Version = BEFORE_ALL
     sha256: str = ""
     offset: int = 0
+    failure: Failure | None = None
+
+    def with_record(self, version: Version, sha256: str, offset: int) -> EmbeddedRow:
+        """The row after a record was written: what failed before it is settled."""
+        failed_since = self.failure is not None and self.failure.version > version
+        return EmbeddedRow(version, sha256, offset, self.failure if failed_since else None)
+
+    def with_failure(self, failure: Failure) -> EmbeddedRow:
+        """The row after an upload failed; unchanged when something newer is known of the photo."""
+        known = max(self.version, self.failure.version if self.failure else BEFORE_ALL)
+        return replace(self, failure=failure) if failure.version > known else self
 
     def to_bytes(self) -> bytes:
         """As JSON, for the table."""
-        return orjson.dumps([self.version, self.sha256, self.offset], default=list)
+        return orjson.dumps([self.version, self.sha256, self.offset, self.failure], default=list)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> EmbeddedRow:
-        """The inverse of `to_bytes`."""
-        version, sha256, offset = orjson.loads(data)
-        return cls(Version(*version), sha256, offset)
+        """The inverse of `to_bytes`; rows of the first release have no place for a failure."""
+        version, sha256, offset, *rest = orjson.loads(data)
+        failure = Failure(Version(*rest[0][0]), rest[0][1]) if any(rest) else None
+        return cls(Version(*version), sha256, offset, failure)
 
 
 @dataclass(frozen=True)
 class EmbeddingRoom:
-    """What the agent works with, handed in by the app."""
+    """What the agent works with, handed in by the app.
+
+    `is_removed` says whether the log has a deletion of the photo that is newer than a version.
+    """
 
     encoder: AsyncEncoder
     reader: PhotoReader
     embeddings: EmbeddingLog
     rows: RowTable[EmbeddedRow]
     dead_letters: DeadLetters
+    is_removed: Callable[[int, Version], bool]
 
 
 def declare_embedding(app: faust.App, activity: faust.Topic, room: EmbeddingRoom, settings: Settings) -> None:
@@ -72,13 +93,28 @@ def declare_embedding(app: faust.App, activity: faust.Topic, room: EmbeddingRoom
     @app.agent(activity, name="embed_photos")
     async def embed_photos(stream: StreamT) -> None:
         async for events in stream.noack_take(settings.embed_batch_size, within=settings.embed_batch_seconds):
-            await do_batch(lambda batch: embed_batch(batch, room), events, "embed", room.dead_letters)
+            await do_batch(lambda batch: embed_batch(batch, room), events, "embed", EmbedFailures(room))
+
+
+@dataclass(frozen=True)
+class EmbedFailures:
+    """The dead letters of the agent: an upload among them also leaves word in the row of its photo."""
+
+    room: EmbeddingRoom
+
+    async def put(self, event: EventT, stage: str, reason: str) -> None:
+        """Set an event aside that fails for a reason of no kind that we know."""
+        await _bury(event, stage, reason, self.room)
+        with suppress(EventRejected):
+            for upload in facts_of(PhotoUploaded, [fact_from(event)]):
+                _note_failure(upload, reason, self.room)
+        await self.room.rows.confirmed()
 
 
 async def embed_batch(events: Sequence[EventT], room: EmbeddingRoom) -> None:
     """Write what `events` say about photos to the embeddings topic; returns when all of it is durable."""
     for wave in waves(await _valid_facts(events, room)):
-        due = [fact for fact in wave if _is_news(fact, _known(fact, room))]
+        due = [fact for fact in wave if _is_news(fact, room)]
         removals = facts_of(PhotoDeleted, due)
         await _append(room, [(fact, PhotoRemoved(fact.photo_id, fact.version)) for fact in removals])
         await _append(room, await _embedded(facts_of(PhotoUploaded, due), room))
@@ -111,7 +147,7 @@ async def _embedded(uploads: Sequence[Upload], room: EmbeddingRoom) -> list[Entr
     encodings = await encode_patiently(room.encoder, [images[fact] for fact in to_encode]) if to_encode else []
     for fact, encoding in zip(to_encode, encodings, strict=True):
         if isinstance(encoding, PhotoRejected):
-            await _bury(fact.source, "decode", _about(fact, encoding), room)
+            await _reject(fact, "decode", encoding, room)
         else:
             carried[fact] = _record(fact, digests[fact], encoding)
             PHOTOS_EMBEDDED.inc()
@@ -144,11 +180,11 @@ async def _read(fact: Upload, room: EmbeddingRoom) -> bytes | None:
         try:
             return await room.reader.read(fact.activity.url)
         except PhotoRejected as rejected:
-            await _bury(fact.source, "fetch", _about(fact, rejected), room)
+            await _reject(fact, "fetch", rejected, room)
             return None
         except PhotoUnreachable as unreachable:
             if attempt == FETCH_TRIES:
-                await _bury(fact.source, "fetch", _about(fact, unreachable), room)
+                await _reject(fact, "fetch", unreachable, room)
                 return None
             await asyncio.sleep(pause_seconds * attempt)
     return None
@@ -161,7 +197,17 @@ async def _append(room: EmbeddingRoom, entries: Sequence[Entry]) -> None:
         offsets = await room.embeddings.append(partition, [record for _, record in here])
         for (fact, record), offset in zip(here, offsets, strict=True):
             sha256 = record.sha256 if isinstance(record, PhotoEmbedded) else ""
-            room.rows.set(fact.source, fact.photo_id, EmbeddedRow(fact.version, sha256, offset))
+            row = _known(fact, room).with_record(fact.version, sha256, offset)
+            room.rows.set(fact.source, fact.photo_id, row)
+
+
+async def _reject(upload: Upload, stage: str, error: SightlineError, room: EmbeddingRoom) -> None:
+    """A dead letter, and the reason in the row; neither for an upload whose file went with its deletion."""
+    if room.is_removed(upload.photo_id, upload.version):
+        return
+    # The address is what the messages of the decoder cannot know.
+    await _bury(upload.source, stage, f"{upload.activity.url}: {error}", room)
+    _note_failure(upload, str(error), room)
 
 
 async def _bury(event: EventT, stage: str, reason: str, room: EmbeddingRoom) -> None:
@@ -170,20 +216,26 @@ async def _bury(event: EventT, stage: str, reason: str, room: EmbeddingRoom) -> 
     await room.dead_letters.put(event, stage, reason)
 
 
-def _about(upload: Upload, reason: SightlineError) -> str:
-    """The reason with the photo's address, which the messages of the decoder cannot know."""
-    return f"{upload.activity.url}: {reason}"
+def _note_failure(upload: Upload, reason: str, room: EmbeddingRoom) -> None:
+    before = _known(upload, room)
+    after = before.with_failure(Failure(upload.version, reason[:REASON_CHARACTERS_MAX]))
+    if after != before:
+        room.rows.set(upload.source, upload.photo_id, after)
 
 
 def _known(fact: Fact[Any], room: EmbeddingRoom) -> EmbeddedRow:
     return room.rows.get(fact.photo_id) or EmbeddedRow()
 
 
-def _is_news(fact: Fact[Any], known: EmbeddedRow) -> bool:
+def _is_news(fact: Fact[Any], room: EmbeddingRoom) -> bool:
     """Whether a fact changes what was written of its photo.
 
-    A file that is published again carries the event time and digest of before, only a later offset: no news.
+    A file that is published again carries the event time and digest of before, only a later offset: no news. One
+    that failed was not written, so it is tried again.
     """
+    known = _known(fact, room)
+    if room.is_removed(fact.photo_id, fact.version):
+        return False
     if isinstance(fact.activity, PhotoUploaded) and fact.activity.sha256 == known.sha256:
         return fact.version.time_ms > known.version.time_ms
     return fact.version > known.version

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from faust.types import EventT
-
-from stream_app.dead_letters import DeadLetters
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +19,15 @@ PAUSE_SECONDS_MAX = 10.0
 Work = Callable[[Sequence[EventT]], Awaitable[None]]
 
 
-async def do_batch(work: Work, events: Sequence[EventT], stage: str, dead_letters: DeadLetters) -> None:
+class Pile(Protocol):
+    """Where events are put aside."""
+
+    async def put(self, event: EventT, stage: str, reason: str) -> None:
+        """Return when the event and the reason are durable."""
+        ...
+
+
+async def do_batch(work: Work, events: Sequence[EventT], stage: str, dead_letters: Pile) -> None:
     """Return when `work` is through with every one of `events`, each acknowledged.
 
     A batch that fails is tried again as a whole, then event by event; an event that fails on its own too is a

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.words import Vocabulary
 
-PhotoState = Literal["queued", "findable"]
+PhotoState = Literal["queued", "findable", "failed"]
 Scored = tuple[str, float]
 
 
@@ -39,7 +39,10 @@ class SearchReply:
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo as the album knows it; `time_ms` is its version's event time, so it changes with its content."""
+    """One photo as the album knows it; `time_ms` is its version's event time, so it changes with its content.
+
+    `state` is that of its newest upload, `reason` says why that failed.
+    """
 
     photo_id: int
     url: str
@@ -51,6 +54,7 @@ class Photo:
     labels: list[Scored] = field(default_factory=list)
     words: list[Scored] = field(default_factory=list)
     state: PhotoState = "findable"
+    reason: str | None = None
     time_ms: int = 0
 
 
@@ -75,7 +79,7 @@ class Album(Protocol):
     """All photos of a worker; every method may raise ServiceUnavailable."""
 
     async def photo(self, photo_id: int) -> Photo:
-        """The photo, queued or findable; raises PhotoNotFound."""
+        """The photo, in whatever state, from the moment its upload is accepted; raises PhotoNotFound."""
         ...
 
     async def photos(self, offset: int, k: int) -> list[Photo]:

@@ -65,7 +65,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     index = LiveIndex(settings, space, embeddings, buckets)
 
     declare_cataloguing(app, activity, photos, dead_letters, settings)
-    declare_embedding(app, activity, EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters), settings)
+    embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
+    declare_embedding(app, activity, embedding_room, settings)
     declare_indexing(app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters), settings)
 
     _follow_assignment(app, index, embeddings.name, log_id)
@@ -75,6 +76,7 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
         encoder=encoder,
         index=index,
         rows=photos,
+        failure=lambda photo_id: row.failure if (row := embedded.get(photo_id)) else None,
         reader=reader,
         uploads=uploads,
         activity=activity,

@@ -7,7 +7,7 @@ same row.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,6 +19,13 @@ Metadata = dict[str, tuple[object, Version]]
 
 #: How many of the best labels a row keeps: those that are shown.
 ROW_LABELS = 5
+
+
+class Failure(NamedTuple):
+    """Which upload of a photo could not be embedded, and why."""
+
+    version: Version
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,10 @@ class PhotoRow:
     def findable(self) -> bool:
         """Whether a search may answer with this photo."""
         return self.known and self.embedding_version > BEFORE_ALL
+
+    def failed_by(self, failure: Failure) -> bool:
+        """Whether the failure is that of the present upload; an earlier one says nothing of it."""
+        return failure.version == self.upload_version
 
     def value(self, name: str) -> Any:
         """A field of the metadata, or None."""

@@ -18,7 +18,7 @@ from models.words import Vocabulary
 from stream_app.accepted import AcceptedChanges
 from stream_app.activity import Metadata, PhotoDeleted, PhotoUploaded, event_to_json, parse_event
 from stream_app.album import Classification, Photo, PhotoHit, PhotoPoint, SearchReply
-from stream_app.catalogue import PhotoRow
+from stream_app.catalogue import Failure, PhotoRow
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import PhotoNotFound, PhotoRejected, ServiceUnavailable
 from stream_app.index.ranking import Hit
@@ -37,12 +37,17 @@ WORDS_SHOWN = 10
 
 @dataclass(frozen=True)
 class AlbumRoom:
-    """What the album works with, handed in by the app; `kept` waits until the embedded log holds an offset."""
+    """What the album works with, handed in by the app.
+
+    `failure` is the newest of a photo's uploads that could not be embedded; `kept` waits until the embedded log
+    holds an offset.
+    """
 
     space: Space
     encoder: AsyncEncoder
     index: LiveIndex
     rows: RowTable[PhotoRow]
+    failure: Callable[[int], Failure | None]
     reader: PhotoReader
     uploads: UploadStore
     activity: faust.Topic
@@ -92,11 +97,12 @@ class LiveAlbum:
 
     async def related(self, photo_id: int, k: int) -> SearchReply:
         """The photos most like this one in what they show and how they look."""
-        self._known_row(photo_id)
+        row = self._known_row(photo_id)
         vector = await self._room.index.vector(photo_id)
         if vector is None:
             raise PhotoNotFound(
-                f"Photo {photo_id} is not embedded yet",
+                f"Photo {photo_id} is not embedded",
+                received=self._reason(row) or "a photo that is still queued",
                 remedy="Ask again in a moment, or look at the dead letters.",
             )
         return await self._search(vector, k, allow=lambda each: each != photo_id and self._may_show(each))
@@ -246,6 +252,7 @@ class LiveAlbum:
 
     def _as_photo(self, row: PhotoRow, words: list[tuple[str, float]]) -> Photo:
         title, user_id = row.value("title"), row.value("user_id")
+        reason = self._reason(row)
         return Photo(
             photo_id=row.photo_id,
             url=row.url,
@@ -256,7 +263,8 @@ class LiveAlbum:
             height_px=row.height_px,
             labels=self._room.space.labels(row.label_indices, row.label_scores, len(row.label_indices)),
             words=words,
-            state="findable" if row.findable else "queued",
+            state="failed" if reason else "findable" if row.findable else "queued",
+            reason=reason,
             time_ms=row.upload_version.time_ms,
         )
 
@@ -268,6 +276,11 @@ class LiveAlbum:
                 words = self._room.space.nearest_words(joint_embedding, WORDS_SHOWN)
                 points.append(PhotoPoint(replace(photo, words=words), joint_embedding, vector))
         return points
+
+    def _reason(self, row: PhotoRow) -> str | None:
+        """Why the present upload could not be embedded; None when that is not so, or not known yet."""
+        failure = self._room.failure(row.photo_id)
+        return failure.reason if failure and row.failed_by(failure) else None
 
     async def _encode(self, image: bytes) -> Encoding:
         [encoding] = await self._room.encoder.encode_images([image])

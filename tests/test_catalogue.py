@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.activity import Metadata, PhotoDeleted, PhotoEdited, PhotoUploaded
-from stream_app.catalogue import PhotoRow, joined, with_deletion, with_embedding, with_event
+from stream_app.catalogue import Failure, PhotoRow, joined, with_deletion, with_embedding, with_event
 from stream_app.records import PhotoEmbedded, PhotoRemoved
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version
 
@@ -149,3 +149,13 @@ class TestEdits:
     def test_an_edit_alone_makes_no_photo(self):
         """There is nothing to show yet."""
         assert not merged([edited(1, title="what of?")]).known
+
+
+class TestFailures:
+    """Why a photo cannot be found."""
+
+    def test_a_failure_is_that_of_the_present_upload_or_none(self):
+        """What failed before it, and what nobody has catalogued yet, is no word about it."""
+        row = merged([uploaded(3)])
+
+        assert [row.failed_by(Failure(at(time_ms), "damaged")) for time_ms in (2, 3, 4)] == [False, True, False]

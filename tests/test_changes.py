@@ -51,6 +51,7 @@ async def room(settings: Settings) -> AsyncIterator[AlbumRoom]:
             encoder=ProcessEncoder(bundle),
             index=index,
             rows=_rows(app, settings),
+            failure=lambda photo_id: None,
             reader=PhotoReader(roots=lambda: [uploads.root], bytes_max=1_000_000, private_addresses_allowed=False),
             uploads=uploads,
             activity=_topic(app, topics.activity_topic(settings)),

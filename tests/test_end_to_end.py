@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from album_process import AlbumProcess, children_of, colour_folder, colour_photo, until, write_events
@@ -83,6 +85,46 @@ class TestUploadAndDelete:
         assert worker.names("/api/search?q=green") == []
         assert worker.status(f"/api/photos/{photo}") == 404
         assert worker.send("DELETE", f"/api/photos/{photo}")[0] == 404
+
+    def test_what_was_just_accepted_can_be_seen_and_deleted(self, worker):
+        """Ahead of every agent: it is queued at once, and once deleted it never turns up."""
+        seen = []
+        for seed in range(10):
+            _, reply = worker.send("POST", f"/api/photos?name={seed}.png", colour_photo("green", seed))
+            address = f"/api/photos/{reply['photo_id']}"
+            seen.append([worker.send(method, address)[0] for method in ("GET", "DELETE", "GET")])
+        for seed in range(10, 20):
+            worker.send("POST", f"/api/photos?name={seed}.png", colour_photo("green", seed))
+        worker.until_findable(10)
+
+        assert seen == [[200, 204, 404]] * 10
+        assert sorted(worker.names("/api/search?q=green&k=50")) == [f"{seed}.png" for seed in range(10, 20)]
+        assert worker.run("dead-letters", "list") == ""
+
+    def test_an_upload_that_cannot_be_decoded_says_why_until_a_replay_succeeds(self, worker):
+        """The state of the photo, not only a dead letter; the disk got the rest of it in the meantime."""
+        whole = colour_photo("green", 5)
+        status, reply = worker.send("POST", "/api/photos?name=cut.png", whole[:200])
+        address = f"/api/photos/{reply['photo_id']}"
+        until(lambda: worker.get(address)["state"] == "failed", what="the failure")
+        failed = worker.get(address)
+        related = worker.send("GET", f"{address}/related")
+        Path(unquote(urlsplit(failed["url"]).path)).write_bytes(whole)
+        worker.run("dead-letters", "replay")
+        until(lambda: worker.get(address)["state"] == "findable", what="findable")
+
+        assert status == 202
+        assert failed["reason"].startswith("The photo is damaged")
+        assert (related[0], related[1]["received"]) == (404, failed["reason"])
+        assert worker.get(address)["reason"] is None
+
+    def test_what_the_stream_would_refuse_is_refused_at_the_door(self, worker):
+        """A tag that is too long: nothing is stored, nothing is buried."""
+        status, problem = worker.send("POST", f"/api/photos?name=t.png&tags={'x' * 101}", colour_photo("green", 5))
+
+        assert (status, problem["remedy"]) == (400, "Shorten it.")
+        assert problem["expected"] and problem["received"]
+        assert not list((worker.settings.data_dir / "uploads").rglob("*.png"))
 
     def test_a_deleted_photo_stays_away_after_a_restart_and_a_second_publishing(self, worker, tmp_path):
         """The file still lies in the folder, but it is older than its deletion."""

@@ -24,6 +24,7 @@ def photo_json(photo: Photo) -> dict[str, Any]:
         "labels": scored(photo.labels),
         "words": scored(photo.words),
         "state": photo.state,
+        "reason": photo.reason,
         "time_ms": photo.time_ms,
     }
 

@@ -1,4 +1,4 @@
-// Photos on their way into the album: sent, queued, findable; a few at a time, each with its own outcome.
+// Photos on their way into the album: sent, queued, findable or failed; a few at a time, each with its own outcome.
 
 import * as api from "./api.js";
 import { addressOf } from "./address.js";
@@ -96,6 +96,7 @@ async function findable(id) {
       throw error;
     });
     if (photo?.state === "findable") return photo;
+    if (photo?.state === "failed") throw new Error(photo.reason);
     await new Promise((done) => setTimeout(done, pause));
   }
   throw new Error("It is stored, but still not findable. The dead letters say why: sightline dead-letters list");
