@@ -19,6 +19,7 @@ from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
 from stream_app.catalogue import PhotoRow
+from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
@@ -71,17 +72,15 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
 
     _follow_assignment(app, index, embeddings.name, log_id)
     _keep_house(app, settings, encoder, index, reader, redis_client)
+    change_room = ChangeRoom(photos, index, uploads, activity, embeddings, _kept(settings, embeddings.name))
     room = AlbumRoom(
         space=space,
         encoder=encoder,
         index=index,
         rows=photos,
+        changes=AlbumChanges(change_room),
         failure=lambda photo_id: row.failure if (row := embedded.get(photo_id)) else None,
         reader=reader,
-        uploads=uploads,
-        activity=activity,
-        embeddings=embeddings,
-        kept=_kept(settings, embeddings.name),
         ready=lambda: _readiness(app, index),
     )
     attach_web(app.web.web_app, LiveAlbum(room), settings)

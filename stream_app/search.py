@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakValueDictionary
 
-import faust
 import numpy as np
 
 from models.encoder import AsyncEncoder, Encoding
 from models.space import Space
 from models.words import Vocabulary
-from stream_app.accepted import AcceptedChanges
-from stream_app.activity import Metadata, PhotoDeleted, PhotoUploaded, event_to_json, parse_event
 from stream_app.album import Classification, Photo, PhotoHit, PhotoPoint, SearchReply
 from stream_app.catalogue import Failure, PhotoRow
-from stream_app.embedding_log import EmbeddingLog
-from stream_app.errors import PhotoNotFound, PhotoRejected, ServiceUnavailable
+from stream_app.changes import AlbumChanges
+from stream_app.errors import PhotoNotFound, PhotoRejected
 from stream_app.index.ranking import Hit
 from stream_app.live_index import LiveIndex
 from stream_app.metrics import PHOTOS_FINDABLE, SEARCH_SECONDS
 from stream_app.photos import PhotoReader
-from stream_app.records import PhotoRemoved, photo_key
 from stream_app.tables import RowTable
-from stream_app.uploads import UploadStore
-from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version, version_of
 
 #: How long the list of all photos, newest first, may be out of date.
 LISTING_SECONDS = 1.0
@@ -37,22 +30,15 @@ WORDS_SHOWN = 10
 
 @dataclass(frozen=True)
 class AlbumRoom:
-    """What the album works with, handed in by the app.
-
-    `failure` is the newest of a photo's uploads that could not be embedded; `kept` waits until the embedded log
-    holds an offset.
-    """
+    """What the album works with, handed in by the app; `failure` is a photo's newest that no later success settled."""
 
     space: Space
     encoder: AsyncEncoder
     index: LiveIndex
     rows: RowTable[PhotoRow]
+    changes: AlbumChanges
     failure: Callable[[int], Failure | None]
     reader: PhotoReader
-    uploads: UploadStore
-    activity: faust.Topic
-    embeddings: EmbeddingLog
-    kept: Callable[[int, int], Awaitable[None]]
     ready: Callable[[], tuple[bool, str]]
 
 
@@ -62,13 +48,10 @@ class LiveAlbum:
     def __init__(self, room: AlbumRoom) -> None:
         self._room = room
         self._listing: tuple[float, list[tuple[int, int]]] = (0.0, [])
-        self._accepted = AcceptedChanges()
-        # Of each photo that is being changed; the last one to let go of a lock takes it along.
-        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def photo(self, photo_id: int) -> Photo:
         """The photo, with its labels and its nearest words once it is findable."""
-        row = self._known_row(photo_id)
+        row = self._room.changes.known_row(photo_id)
         words: list[tuple[str, float]] = []
         vector = await self._room.index.vector(photo_id) if row.findable else None
         if vector is not None:
@@ -82,7 +65,7 @@ class LiveAlbum:
         if time.monotonic() - written > LISTING_SECONDS:
             listing = await asyncio.to_thread(self._list_photos)
             self._listing = (time.monotonic(), listing)
-        rows = (self._row(photo_id) for _, photo_id in listing[offset : offset + k])
+        rows = (self._room.changes.row(photo_id) for _, photo_id in listing[offset : offset + k])
         return [self._as_photo(row, []) for row in rows if row is not None]
 
     async def points(self, offset: int, k: int) -> list[PhotoPoint]:
@@ -97,7 +80,7 @@ class LiveAlbum:
 
     async def related(self, photo_id: int, k: int) -> SearchReply:
         """The photos most like this one in what they show and how they look."""
-        row = self._known_row(photo_id)
+        row = self._room.changes.known_row(photo_id)
         vector = await self._room.index.vector(photo_id)
         if vector is None:
             raise PhotoNotFound(
@@ -135,35 +118,15 @@ class LiveAlbum:
 
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
         """Store the photo and tell the stream; the stream does the rest."""
-        upload = await asyncio.to_thread(self._room.uploads.place, image, file_name)
-        async with self._changing(upload.photo_id):
-            event = PhotoUploaded(upload.photo_id, None, upload.url, upload.sha256, Metadata(**metadata))
-            parse_event(event_to_json(event))  # what the agents would refuse is not stored
-            time_ms = await asyncio.to_thread(self._room.uploads.put, upload, image)
-            if row := self._row_ahead(upload.photo_id):
-                # Deleted in this very millisecond, and uploaded after that.
-                time_ms = max(time_ms, row.deletion_version.time_ms + 1)
-            event = replace(event, time_ms=time_ms)
-            self._accepted.note(event, await self._publish(event, time_ms))
-        return upload.photo_id
+        return await self._room.changes.upload(image, file_name, metadata)
 
     async def delete(self, photo_id: int) -> None:
-        """Publish the deletion, and make the photo unfindable ahead of it: a backlog must not keep it alive."""
-        async with self._changing(photo_id):
-            row = self._known_row(photo_id)
-            # A clock behind the uploader's must not make the deletion the older of the two.
-            time_ms = max(_now_ms(), row.upload_version.time_ms)
-            event = PhotoDeleted(photo_id, time_ms)
-            version = await self._publish(event, time_ms)
-            [offset] = await self._room.embeddings.append(version.partition, [PhotoRemoved(photo_id, version)])
-            await self._room.index.remove(version.partition, photo_id, version)
-            self._accepted.note(event, version)
-            await asyncio.to_thread(self._room.uploads.forget, photo_id, row.url)
-        await self._room.kept(version.partition, offset)
+        """Make the photo unfindable, and tell the stream."""
+        await self._room.changes.delete(photo_id)
 
     async def image(self, photo_id: int) -> tuple[bytes, str]:
         """The original bytes; their type is for the web to tell from the bytes themselves."""
-        return await self._room.reader.read(self._known_row(photo_id).url), "application/octet-stream"
+        return await self._room.reader.read(self._room.changes.known_row(photo_id).url), "application/octet-stream"
 
     async def stats(self) -> dict[str, Any]:
         """Numbers of this worker."""
@@ -196,46 +159,15 @@ class LiveAlbum:
         complete = all(each != "unavailable" for each in sources.values())
         return SearchReply([hit for hit in shown if hit], complete, sources, unknown_words)
 
-    def _row(self, photo_id: int) -> PhotoRow | None:
-        """The row of a photo that may be shown; None when it is unknown or deleted."""
-        if not self._room.index.was_ready:
-            raise ServiceUnavailable(
-                "The album is not open yet", received=self._room.ready()[1], remedy="Ask again in a moment."
-            )
-        row = self._row_ahead(photo_id)
-        # The log may be ahead of the table, after a restart and just after a deletion.
-        if row is None or not row.known or self._room.index.is_removed(photo_id, row.upload_version):
-            return None
-        return row
-
-    def _row_ahead(self, photo_id: int) -> PhotoRow | None:
-        """The row with those changes, too, that this worker has accepted and its agents have not seen yet."""
-        return self._accepted.seen_in(photo_id, self._room.rows.get(photo_id))
-
-    def _changing(self, photo_id: int) -> asyncio.Lock:
-        """One change of a photo at a time: a late erasing must not meet the file of a later upload."""
-        return self._locks.setdefault(photo_id, asyncio.Lock())
-
-    def _known_row(self, photo_id: int) -> PhotoRow:
-        row = self._row(photo_id)
-        if row is None:
-            raise PhotoNotFound(
-                f"There is no photo {photo_id}",
-                expected="the photo_id of an uploaded photo",
-                received=f"{photo_id}, which is unknown or was deleted",
-                remedy="GET /api/photos lists what there is.",
-            )
-        return row
-
     def _may_show(self, photo_id: int) -> bool:
-        return self._row(photo_id) is not None
+        return self._room.changes.row(photo_id) is not None
 
     def _list_photos(self) -> list[tuple[int, int]]:
         known = ((row.upload_version.time_ms, row.photo_id) for row in self._room.rows.rows() if row.findable)
         return sorted(known, reverse=True)
 
     def _as_hit(self, hit: Hit, score: Callable[[float], float]) -> PhotoHit | None:
-        row = self._row(hit.photo_id)
+        row = self._room.changes.row(hit.photo_id)
         if row is None:
             return None
         photo = self._as_photo(row, [])
@@ -292,13 +224,3 @@ class LiveAlbum:
         return self._room.space.project(
             encoding.image_embedding[None], encoding.label_indices[None], encoding.label_scores[None]
         )
-
-    async def _publish(self, event: PhotoUploaded | PhotoDeleted, time_ms: int) -> Version:
-        """Send the event; returns, once the broker has it, the version that the agents will give it."""
-        sent = await (await self._room.activity.send(key=photo_key(event.photo_id), value=event_to_json(event)))
-        kind = KIND_DELETED if isinstance(event, PhotoDeleted) else KIND_CHANGED
-        return version_of(time_ms, int(sent.timestamp or time_ms), kind, sent.partition, sent.offset)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

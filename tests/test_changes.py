@@ -16,6 +16,7 @@ from models.encoder_process import ProcessEncoder
 from models.space import Space
 from stream_app import topics
 from stream_app.catalogue import PhotoRow
+from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import EventRejected, PhotoNotFound
 from stream_app.index.buckets import RedisBuckets
@@ -32,32 +33,26 @@ GREEN = colour_photo("green")
 
 
 @pytest.fixture
-async def room(settings: Settings) -> AsyncIterator[AlbumRoom]:
-    """What the album works with, its shards open and its tables empty."""
-    bundle = Path(settings.bundle)
-    await topics.create_topics(settings, topics.topic_specs(settings, read_manifest(bundle).vision_id))
-    space = Space.load(bundle)
+async def room(settings: Settings, tiny_bundle: Path) -> AsyncIterator[ChangeRoom]:
+    """What changes work with: the shards are open, the tables are empty and stay so."""
+    vision_id = read_manifest(tiny_bundle).vision_id
+    await topics.create_topics(settings, topics.topic_specs(settings, vision_id))
+    space = Space.load(tiny_bundle)
     options = faust_settings(settings) | {"broker": settings.broker_url, "datadir": settings.data_dir / "faust"}
     app = faust.App(settings.app_id, autodiscover=False, **options)
-    uploads = UploadStore(settings.data_dir / "uploads")
-    embeddings = EmbeddingLog(_topic(app, name := topics.embeddings_topic(settings, space.vision_id)), name, settings)
+    embeddings = EmbeddingLog(_topic(app, name := topics.embeddings_topic(settings, vision_id)), name, settings)
     client = redis.asyncio.from_url(settings.redis_url)
     buckets = RedisBuckets(client, space_id=space.space_id, planes=Hyperplanes(space.search_dimensions))
     index = LiveIndex(settings, space, embeddings, buckets)
     async with app.producer:
         await index.open(range(settings.partition_count), "log")
-        yield AlbumRoom(
-            space=space,
-            encoder=ProcessEncoder(bundle),
-            index=index,
+        yield ChangeRoom(
             rows=_rows(app, settings),
-            failure=lambda photo_id: None,
-            reader=PhotoReader(roots=lambda: [uploads.root], bytes_max=1_000_000, private_addresses_allowed=False),
-            uploads=uploads,
+            index=index,
+            uploads=UploadStore(settings.data_dir / "uploads"),
             activity=_topic(app, topics.activity_topic(settings)),
             embeddings=embeddings,
             kept=lambda partition, offset: asyncio.sleep(0),
-            ready=lambda: (True, ""),
         )
         await index.close()
     await client.aclose()
@@ -78,12 +73,23 @@ def _rows(app: faust.App, settings: Settings) -> RowTable[PhotoRow]:
 
 
 @pytest.fixture
-def album(room: AlbumRoom) -> LiveAlbum:
+def album(room: ChangeRoom, tiny_bundle: Path) -> LiveAlbum:
     """The album of a worker whose agents are behind."""
-    return LiveAlbum(room)
+    return LiveAlbum(
+        AlbumRoom(
+            space=Space.load(tiny_bundle),
+            encoder=ProcessEncoder(tiny_bundle),
+            index=room.index,
+            rows=room.rows,
+            changes=AlbumChanges(room),
+            failure=lambda photo_id: None,
+            reader=PhotoReader(roots=lambda: [room.uploads.root], bytes_max=1_000_000, private_addresses_allowed=False),
+            ready=lambda: (True, ""),
+        )
+    )
 
 
-def stored_files(room: AlbumRoom) -> list[Path]:
+def stored_files(room: ChangeRoom) -> list[Path]:
     """Everything in the store of uploads, finished or not."""
     return [each for each in room.uploads.root.rglob("*") if each.is_file()]
 
@@ -101,7 +107,7 @@ class TestUploading:
 
     @pytest.mark.parametrize("metadata", [{"tags": ["x" * 101]}, {"tags": ["x"] * 101}, {"title": "x" * 501}])
     async def test_what_the_agents_would_refuse_is_refused_and_not_stored(
-        self, album: LiveAlbum, room: AlbumRoom, metadata: dict
+        self, album: LiveAlbum, room: ChangeRoom, metadata: dict
     ) -> None:
         """202 would be a promise that nobody keeps."""
         with pytest.raises(EventRejected, match=r"expected .*; received .*\. Shorten it"):
@@ -109,7 +115,7 @@ class TestUploading:
 
         assert stored_files(room) == []
 
-    async def test_a_name_of_many_bytes_is_no_trouble(self, album: LiveAlbum, room: AlbumRoom) -> None:
+    async def test_a_name_of_many_bytes_is_no_trouble(self, album: LiveAlbum, room: ChangeRoom) -> None:
         """Three hundred of them in a hundred characters."""
         photo_id = await album.upload(GREEN, "海" * 100 + ".png", {})
 
@@ -118,7 +124,7 @@ class TestUploading:
 
 
 class TestDeleting:
-    async def test_what_was_just_accepted_can_be_deleted(self, album: LiveAlbum, room: AlbumRoom) -> None:
+    async def test_what_was_just_accepted_can_be_deleted(self, album: LiveAlbum, room: ChangeRoom) -> None:
         """Gone for whoever asks, and gone from the disk."""
         photo_id = await album.upload(GREEN, "leaf.png", {})
         await album.delete(photo_id)
@@ -128,7 +134,7 @@ class TestDeleting:
                 await asked
         assert stored_files(room) == []
 
-    async def test_an_upload_after_the_deletion_is_there_again(self, album: LiveAlbum, room: AlbumRoom) -> None:
+    async def test_an_upload_after_the_deletion_is_there_again(self, album: LiveAlbum, room: ChangeRoom) -> None:
         """The same bytes under the same name, as often as somebody likes."""
         for _ in range(5):
             photo_id = await album.upload(GREEN, "leaf.png", {})
@@ -138,7 +144,7 @@ class TestDeleting:
         assert again == photo_id
         assert (await album.image(photo_id))[0] == GREEN
 
-    async def test_a_deletion_never_erases_the_file_of_a_later_upload(self, album: LiveAlbum, room: AlbumRoom) -> None:
+    async def test_a_deletion_never_erases_the_file_of_a_later_upload(self, album: LiveAlbum, room: ChangeRoom) -> None:
         """Both at the same time, in either order: the file is there just when the photo is."""
         photo_id = await album.upload(GREEN, "leaf.png", {})
         for deletion_first in [True, False] * 10:
