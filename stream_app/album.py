@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -80,6 +81,10 @@ class Album(Protocol):
 
     async def photo(self, photo_id: int) -> Photo:
         """The photo, in whatever state, from the moment its upload is accepted; raises PhotoNotFound."""
+        ...
+
+    async def known(self, photo_ids: Set[int]) -> set[int]:
+        """Those of the photos that the album has, in whatever state."""
         ...
 
     async def photos(self, offset: int, k: int) -> list[Photo]:

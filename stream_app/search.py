@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from models.words import Vocabulary
 from stream_app.album import Classification, Photo, PhotoHit, PhotoPoint, SearchReply
 from stream_app.catalogue import Failure, PhotoRow
 from stream_app.changes import AlbumChanges
-from stream_app.errors import PhotoNotFound, PhotoRejected
+from stream_app.errors import PhotoNotFound, PhotoRejected, ServiceUnavailable
 from stream_app.index.ranking import Hit
 from stream_app.live_index import LiveIndex
 from stream_app.metrics import PHOTOS_FINDABLE, SEARCH_SECONDS
@@ -58,6 +58,13 @@ class LiveAlbum:
             joint_embedding = self._room.space.joint_half(vector)
             words = await asyncio.to_thread(self._room.space.nearest_words, joint_embedding, WORDS_SHOWN)
         return self._as_photo(row, words)
+
+    async def known(self, photo_ids: Set[int]) -> set[int]:
+        """Those of the photos that the album has; raises ServiceUnavailable while its rows are being recovered."""
+        ready, reason = self._room.ready()
+        if not ready:
+            raise ServiceUnavailable("The album cannot tell which photos it has", received=reason)
+        return await asyncio.to_thread(lambda: {each for each in photo_ids if self._may_show(each)})
 
     async def photos(self, offset: int, k: int) -> list[Photo]:
         """`k` photos from `offset` on, newest first."""

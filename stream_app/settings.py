@@ -32,6 +32,7 @@ class Settings:
     web_port: int = _setting(6066, "port of the web server")
     allowed_hosts: str = _setting("", "further names, comma-separated, under which browsers may reach this worker")
     upload_bytes_max: int = _setting(50_000_000, "largest body of an upload")
+    thumbnail_bytes_max: int = _setting(1_000_000_000, "all thumbnails on disk; those not used for longest go first")
 
     photo_roots: str = _setting("", "folders, separated like PATH, below which file: photos may be read")
     private_addresses_allowed: bool = _setting(False, "whether photos may be fetched from private addresses")
@@ -93,6 +94,7 @@ _RANGES = (
     ("index_batch_size", 1, 100_000),
     ("memtable_vectors_max", 100, 1_000_000),
     ("upload_bytes_max", 1_000, 2_000_000_000),
+    ("thumbnail_bytes_max", 1_000_000, 1_000_000_000_000),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,9 @@ class MemoryAlbum:
         if photo_id not in self._photos:
             raise PhotoNotFound(f"there is no photo {photo_id}", remedy="Search for it again.")
         return self._photos[photo_id]
+
+    async def known(self, photo_ids: Set[int]) -> set[int]:
+        return set(photo_ids & self._photos.keys())
 
     async def photos(self, offset: int, k: int) -> list[Photo]:
         newest_first = sorted(self._photos.values(), key=lambda photo: -photo.time_ms)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
 
 from stream_app.album import Album
+from stream_app.errors import SightlineError
 from stream_app.settings import Settings
 from stream_app.web.album_changes import ChangeViews
 from stream_app.web.images import ImageViews
@@ -19,6 +22,10 @@ from stream_app.web.thumbnails import Thumbnails
 from stream_app.web.views import QuestionViews
 from stream_app.web.word_views import WordViews
 
+#: How often thumbnails of photos that are no more are looked for, and how often a worker that starts is asked again.
+SWEEP_SECONDS = 600.0
+READY_SECONDS = 5.0
+
 
 def application_options(settings: Settings) -> dict[str, Any]:
     """What aiohttp's Application is made with: the doors, outermost first, and the body limit."""
@@ -30,7 +37,11 @@ def application_options(settings: Settings) -> dict[str, Any]:
 
 def attach_web(web_app: web.Application, album: Album, settings: Settings) -> None:
     """Registers every route of Sightline; the application must be made with `application_options`."""
-    thumbnails = Thumbnails(settings.data_dir / "thumbnails", pixels_max=settings.photo_pixels_max)
+    thumbnails = Thumbnails(
+        settings.data_dir / "thumbnails",
+        pixels_max=settings.photo_pixels_max,
+        bytes_max=settings.thumbnail_bytes_max,
+    )
     for views in (
         QuestionViews(album, settings.upload_bytes_max),
         WordViews(album),
@@ -42,7 +53,21 @@ def attach_web(web_app: web.Application, album: Album, settings: Settings) -> No
     ):
         web_app.add_routes(views.routes())
 
-    async def close_thumbnails(_: web.Application) -> None:
+    async def sweep_thumbnails(_: web.Application) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_sweep(thumbnails, album))
+        yield
+        sweeping.cancel()
         thumbnails.close()
 
-    web_app.on_cleanup.append(close_thumbnails)
+    web_app.cleanup_ctx.append(sweep_thumbnails)
+
+
+async def _sweep(thumbnails: Thumbnails, album: Album) -> None:
+    """Now and then remove the thumbnails of photos that are no more, from the moment that the album can be asked."""
+    while True:
+        try:
+            await thumbnails.forget_unknown(album.known)
+            pause_seconds = SWEEP_SECONDS
+        except (SightlineError, OSError):
+            pause_seconds = READY_SECONDS
+        await asyncio.sleep(pause_seconds)

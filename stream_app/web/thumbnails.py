@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
-import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
@@ -14,30 +12,31 @@ from typing import TypeVar, TypeVarTuple
 from PIL import Image
 
 from models.decoding import decode_image
+from stream_app.web.thumbnail_folder import ThumbnailFolder
 
 SIDES_PX = (160, 320, 640, 1280)
 QUALITY_PERCENT = 80
 THREADS = 2
 
-
 Made = TypeVar("Made")
 Given = TypeVarTuple("Given")
 Source = Callable[[], Awaitable[bytes]]
+Known = Callable[[Set[int]], Awaitable[Set[int]]]
 
 
 class Thumbnails:
     """The thumbnails below one folder; many requests for the same one make it once."""
 
-    def __init__(self, directory: Path, *, pixels_max: int) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, *, pixels_max: int, bytes_max: int) -> None:
+        self._folder = ThumbnailFolder(directory, bytes_max)
         self._pixels_max = pixels_max
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="thumbnail")
         self._under_way: dict[Path, asyncio.Task[bytes]] = {}
 
     async def get(self, photo_id: int, time_ms: int, side_px: int, original: Source) -> bytes:
         """WebP bytes, longer side at most `side_px`; raises PhotoRejected and what `original` raises."""
-        path = self._folder(photo_id) / f"{photo_id}-{time_ms}-{side_px}.webp"
-        stored = await self._in_thread(_read, path)
+        path = self._folder.path(photo_id, time_ms, side_px)
+        stored = await self._in_thread(self._folder.read, path)
         if stored is not None:
             return stored
         task = self._under_way.get(path)
@@ -50,7 +49,17 @@ class Thumbnails:
 
     async def forget(self, photo_id: int) -> None:
         """Removes what is kept of a deleted photo."""
-        await self._in_thread(_remove_all, self._folder(photo_id), f"{photo_id}-*.webp")
+        await self._in_thread(self._folder.forget, photo_id)
+
+    async def forget_unknown(self, known: Known) -> None:
+        """Removes what is kept of photos that the album does not have; raises what `known` raises.
+
+        A photo that was deleted by an event is missed by nobody else, nor is one that was deleted while its
+        thumbnail was being made.
+        """
+        kept = await self._in_thread(self._folder.photo_ids)
+        for photo_id in kept - await known(kept):
+            await self.forget(photo_id)
 
     def close(self) -> None:
         """Ends the threads; a thumbnail under way is finished and dropped."""
@@ -59,7 +68,7 @@ class Thumbnails:
     async def _make(self, path: Path, side_px: int, original: Source) -> bytes:
         data = await original()
         small = await self._in_thread(make_thumbnail, data, side_px, self._pixels_max)
-        await self._in_thread(_write, path, small)
+        await self._in_thread(self._folder.write, path, small)
         return small
 
     def _finished(self, path: Path, task: asyncio.Task[bytes]) -> None:
@@ -67,9 +76,6 @@ class Thumbnails:
         # Looked at, so that asyncio does not report an error that nobody waited for any more.
         if not task.cancelled():
             task.exception()
-
-    def _folder(self, photo_id: int) -> Path:
-        return self._directory / f"{photo_id % 256:02x}"
 
     async def _in_thread(self, deed: Callable[[*Given], Made], *given: *Given) -> Made:
         return await asyncio.get_running_loop().run_in_executor(self._threads, deed, *given)
@@ -82,27 +88,3 @@ def make_thumbnail(data: bytes, side_px: int, pixels_max: int) -> bytes:
     out = io.BytesIO()
     small.save(out, "WEBP", quality=QUALITY_PERCENT)
     return out.getvalue()
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    # Atomic, so that a reader never meets half a file; a full disk costs speed only, never the answer.
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except OSError:
-        return
-
-
-def _remove_all(folder: Path, pattern: str) -> None:
-    for path in folder.glob(pattern):
-        path.unlink(missing_ok=True)
