@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 #: How long Faust may take to bring the first record of a partition before it is taken to have lost its place.
 FIRST_READ_SECONDS = 2.0
 
+#: How often the store of uploads is looked through for what was deleted by an event.
+ERASE_SECONDS = 600.0
+
 
 def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: str) -> faust.App:
     """The app of one worker in the role `all`; the topics must exist before it starts.
@@ -72,13 +75,15 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
 
     _follow_assignment(app, index, embeddings.name, log_id)
     _keep_house(app, settings, encoder, index, reader, redis_client)
-    change_room = ChangeRoom(photos, index, uploads, activity, embeddings, _kept(settings, embeddings.name))
+    kept = _kept(settings, embeddings.name)
+    changes = AlbumChanges(ChangeRoom(photos, index, uploads, activity, embeddings, kept))
+    _erase_deleted(app, changes, index)
     room = AlbumRoom(
         space=space,
         encoder=encoder,
         index=index,
         rows=photos,
-        changes=AlbumChanges(change_room),
+        changes=changes,
         failure=lambda photo_id: row.failure if (row := embedded.get(photo_id)) else None,
         reader=reader,
         ready=lambda: _readiness(app, index),
@@ -216,6 +221,21 @@ def _keep_house(
     app.task(start_encoder)
     app.timer(interval=settings.seal_interval_seconds)(seal_and_merge)
     app.on_before_shutdown.connect(close, weak=False)
+
+
+def _erase_deleted(app: faust.App, changes: AlbumChanges, index: LiveIndex) -> None:
+    """Now and then look for uploads that nobody has erased yet, from the moment that the rows are known."""
+
+    async def erase_deleted() -> None:
+        while True:
+            await index.opened()
+            try:
+                await changes.erase_deleted()
+            except OSError as error:
+                log.warning("A deleted upload cannot be erased: %s", error)
+            await asyncio.sleep(ERASE_SECONDS)
+
+    app.task(erase_deleted)
 
 
 def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None]]:

@@ -16,6 +16,7 @@ from stream_app.activity import Metadata, PhotoDeleted, PhotoUploaded, event_to_
 from stream_app.catalogue import PhotoRow
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import PhotoNotFound, ServiceUnavailable
+from stream_app.folders import PhotoFile, scan_folder
 from stream_app.live_index import LiveIndex
 from stream_app.records import PhotoRemoved, photo_key
 from stream_app.tables import RowTable
@@ -97,6 +98,21 @@ class AlbumChanges:
             self._accepted.note(event, version)
             await asyncio.to_thread(self._room.uploads.forget, photo_id, row.url)
         await self._room.kept(version.partition, offset)
+
+    async def erase_deleted(self) -> None:
+        """Erase the uploads of photos that an event deleted, or a worker that ended before it came to that."""
+        for file in await asyncio.to_thread(self._deleted_files):
+            async with self._changing(file.photo_id):
+                if self._is_deleted(file):
+                    await asyncio.to_thread(self._room.uploads.forget, file.photo_id, file.path.as_uri())
+
+    def _deleted_files(self) -> list[PhotoFile]:
+        return [file for file in scan_folder(self._room.uploads.root).photos if self._is_deleted(file)]
+
+    def _is_deleted(self, file: PhotoFile) -> bool:
+        row = self._row_ahead(file.photo_id)
+        # A file that is newer than the deletion was uploaded again, perhaps by a worker whose events are on their way.
+        return row is not None and not row.known and row.deletion_version.time_ms >= file.time_ms
 
     def _row_ahead(self, photo_id: int) -> PhotoRow | None:
         """The row with those changes, too, that were accepted here and that the agents have not seen yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import faust
 import pytest
 import redis.asyncio
 from colours import colour_photo
+from faust_events import faust_event
 
+from agents.cataloguing import catalogue_batch
 from models.bundle import read_manifest
 from models.encoder_process import ProcessEncoder
 from models.space import Space
 from stream_app import topics
+from stream_app.activity import Event, PhotoDeleted
 from stream_app.catalogue import PhotoRow
 from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.embedding_log import EmbeddingLog
@@ -162,6 +166,44 @@ class TestDeleting:
         await asyncio.gather(*(album.delete(each) for each in photo_ids[::2]))
 
         assert [await is_known(album, each) for each in photo_ids] == [False, True] * 10
+
+
+class TestErasing:
+    """A photo that is deleted by an event is not in the hands of whoever could erase its file."""
+
+    async def test_the_upload_of_a_photo_that_an_event_deleted_is_erased(
+        self, album: LiveAlbum, room: ChangeRoom
+    ) -> None:
+        """And no other."""
+        gone, stays = [await album.upload(GREEN, name, {}) for name in ("gone.png", "stays.png")]
+        await catalogue(room, PhotoDeleted(gone, now_ms() + 1))
+        await AlbumChanges(room).erase_deleted()
+
+        assert [each.name for each in stored_files(room)] == ["stays.png"]
+        assert not await is_known(album, gone)
+        assert await is_known(album, stays)
+
+    async def test_what_was_uploaded_again_since_is_not_erased(self, album: LiveAlbum, room: ChangeRoom) -> None:
+        """Not even by another worker, which knows of it by the time of the file only."""
+        photo_id = await album.upload(GREEN, "leaf.png", {})
+        await catalogue(room, PhotoDeleted(photo_id, now_ms() - 1_000))
+        await AlbumChanges(room).erase_deleted()
+
+        assert len(stored_files(room)) == 1
+
+    async def test_a_store_that_was_never_used_is_no_trouble(self, room: ChangeRoom) -> None:
+        """There is no folder yet."""
+        await AlbumChanges(room).erase_deleted()
+
+
+async def catalogue(room: ChangeRoom, event: Event) -> None:
+    """Let the cataloguing agent take in an event that did not come from the album."""
+    await catalogue_batch([faust_event(event, room.activity, offset=1_000, time_ms=now_ms())], room.rows)
+
+
+def now_ms() -> int:
+    """The time of this machine."""
+    return time.time_ns() // 1_000_000
 
 
 async def is_known(album: LiveAlbum, photo_id: int) -> bool:

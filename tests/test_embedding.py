@@ -12,8 +12,7 @@ from typing import Any
 import faust
 import pytest
 from colours import colour_photo
-from faust.events import Event as FaustEvent
-from faust.types.tuples import ConsumerMessage
+from faust_events import faust_event
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +20,7 @@ from agents.embedding import EmbeddedRow, EmbeddingRoom, EmbedFailures, embed_ba
 from models.bundle import read_manifest
 from models.encoder import Encoding, LocalEncoder
 from stream_app import topics
-from stream_app.activity import Event, PhotoDeleted, PhotoUploaded, event_to_json
+from stream_app.activity import Event, PhotoDeleted, PhotoUploaded
 from stream_app.catalogue import Failure
 from stream_app.dead_letters import DeadLetters, list_dead_letters
 from stream_app.embedding_log import EmbeddingLog
@@ -35,7 +34,6 @@ from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version
 
 PHOTO = 7
 RED = colour_photo("red")
-NOW_MS = 1_795_472_160_000
 
 
 class NetworkHere:
@@ -60,13 +58,12 @@ class Agent:
     """The agent's plain function over real topics; each batch that it works on is given to it by hand."""
 
     def __init__(self, app: faust.App, settings: Settings, vision_id: str) -> None:
-        self._app = app
         self._offsets = itertools.count(1)
         self.removed: dict[int, Version] = {}
         self.removed_at_look: dict[int, Version] = {}
         self._looks = itertools.count(1)
         self.network = NetworkHere(Path(settings.bundle))
-        self.topic = topics.activity_topic(settings)
+        self._activity = _topic(app, topics.activity_topic(settings))
         name = topics.embeddings_topic(settings, vision_id)
         roots = [Path(settings.photo_roots)]
         self.room = EmbeddingRoom(
@@ -92,10 +89,7 @@ class Agent:
 
     def event(self, activity: Event) -> Any:
         """As Faust brings it, at the next offset of partition 1."""
-        value, key = event_to_json(activity), b"%d" % activity.photo_id
-        offset, time_s = next(self._offsets), NOW_MS / 1000
-        message = ConsumerMessage(self.topic, 1, offset, time_s, 0, [], key, value, None, len(key), len(value))
-        return FaustEvent(self._app, key, value, [], message)
+        return faust_event(activity, self._activity, offset=next(self._offsets))
 
     async def work_on(self, *activities: Event) -> EmbeddedRow:
         """One batch of these events; returns the row of the photo after it."""

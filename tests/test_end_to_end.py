@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
 
 import pytest
 from album_process import AlbumProcess, children_of, colour_folder, colour_photo, until, write_events
@@ -117,6 +118,23 @@ class TestUploadAndDelete:
         assert failed["reason"].startswith("The photo is damaged")
         assert (related[0], related[1]["received"]) == (404, failed["reason"])
         assert worker.get(address)["reason"] is None
+
+    def test_what_an_event_deletes_leaves_nothing_on_the_disk(self, worker, tmp_path):
+        """The upload and its thumbnails go by themselves, at the next start at the latest."""
+        photo = worker.send("POST", "/api/photos?name=mine.png", colour_photo("green", 5))[1]["photo_id"]
+        until(lambda: worker.status(f"/api/photos/{photo}/related") == 200, what="findable")
+        with urlopen(f"{worker.url}/api/photos/{photo}/image?side=160", timeout=30) as reply:
+            thumbnail = reply.read()
+        data_dir = worker.settings.data_dir
+        before = [*data_dir.glob("uploads/*/*"), *data_dir.glob("thumbnails/*/*")]
+        events = write_events(tmp_path / "events.jsonl", [{"type": "photo.deleted", "photo_id": photo}])
+        worker.run("publish", str(events))
+        until(lambda: worker.status(f"/api/photos/{photo}") == 404, what="the deletion")
+        worker.stop()
+        worker.start_again().ready()
+
+        assert thumbnail and len(before) == 2
+        until(lambda: not any(each.exists() for each in before), what="an empty disk")
 
     def test_what_the_stream_would_refuse_is_refused_at_the_door(self, worker):
         """A tag that is too long: nothing is stored, nothing is buried."""

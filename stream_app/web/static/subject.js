@@ -10,14 +10,14 @@ const CONFIRM_MS = 4000;
 export function photoSubject(photo, { onDelete, onOpen }) {
   const ratio = ratioOf(photo);
   const size = photo.width ? `${photo.width} × ${photo.height}` : "";
-  const queued = photo.state === "queued" ? "waiting to be embedded" : "";
+  const state = { queued: "waiting to be embedded", failed: photo.reason }[photo.state];
   return [
     element("div", { class: "picture", ratio }, picture(photo, Math.min(innerWidth * 0.56, ratio * innerHeight * 0.52))),
     element(
       "div",
       {},
       element("h1", {}, photo.title || fileName(photo)),
-      element("p", {}, [photo.title ? fileName(photo) : "", size, queued].filter(Boolean).join(" · ")),
+      element("p", {}, [photo.title ? fileName(photo) : "", size, state].filter(Boolean).join(" · ")),
       ...wordChips("Tags", photo.tags, onOpen),
       ...wordChips("Words for it", photo.words.map((word) => word.name), onOpen),
       ...wordChips("It shows", photo.labels.slice(0, 5).map((label) => label.name), onOpen),
