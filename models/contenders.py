@@ -105,6 +105,14 @@ def contrastive_tags(lesson: Lesson, *, tag_temperature: float, temperature: flo
     return lambda photos: unit(photos.probabilities(temperature, TOP_CLASSES) @ vectors)
 
 
+def contrastive_tags_beside_whitened_conse(
+    lesson: Lesson, *, whitened_weight: float, tag_temperature: float
+) -> Projector:
+    """Contrastive tags, which find photos by word best, mixed with whitened ConSE, which knows unseen classes best."""
+    first = contrastive_tags(lesson, tag_temperature=tag_temperature, temperature=1.0)
+    return _mixture(first, whitened_conse(lesson, penalty=1.0, temperature=2.0), whitened_weight)
+
+
 def ridge(lesson: Lesson, *, penalty: float) -> Projector:
     """Ridge regression to each photo's target."""
     return _linear(fit_ridge(lesson.photos.image_embeddings, lesson.targets[lesson.class_of], penalty=penalty))
@@ -192,6 +200,12 @@ _PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 
 CONSE_10 = Contender("ConSE(10)", conse)
+# What bundles are made with: it needs no photo, and finds photos by word best.
+DEFAULT = Contender(
+    "contrastive tags + whitened ConSE, no photos",
+    contrastive_tags_beside_whitened_conse,
+    {"whitened_weight": (0.1, 0.2, 0.3, 0.5), "tag_temperature": (0.08, 0.12)},
+)
 CONTENDERS = (
     Contender("random projection", random_projection),
     CONSE_10,
@@ -210,6 +224,7 @@ CONTENDERS = (
         contrastive_tags,
         {"tag_temperature": (0.06, 0.08, 0.12, 0.2), "temperature": (1.0, 2.0)},
     ),
+    DEFAULT,
     Contender(
         "contrastive tags + prototypes, no photos",
         contrastive_tags_with_prototypes,

@@ -24,6 +24,9 @@ class WordHits(NamedTuple):
 def precision_at_k(vectors: np.ndarray, classes: Sequence[str], k: int) -> float:
     """The share of each photo's k nearest (itself left out; vectors [n, d] of unit length) that are of its class."""
     names = np.asarray(classes)
+    k = min(k, len(vectors) - 1)
+    if k < 1:
+        return 0.0
     right = 0
     for start in range(0, len(vectors), ROWS_AT_ONCE):
         scores = vectors[start : start + ROWS_AT_ONCE] @ vectors.T

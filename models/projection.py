@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.tag_vectors import derive_tag_vectors
+from models.linear_projection import inverse_covariance
+from models.tag_vectors import derive_tag_vectors, general_tags, mean_tag_vectors
 from models.tags import ClassTags
 from models.words import Vocabulary
 
 SEARCH_DIMENSIONS_MAX = 256
 JOINT_WEIGHT = 0.4  # share of the joint half in a search vector's squared length
-JOINT_DIMENSIONS_MAX = 96  # of them; fewer lose words, more take from the image half what related photos live on
+JOINT_DIMENSIONS_MAX = 64  # of them; fewer lose words, more take from the image half what related photos live on
+WHITENED_WEIGHT = 0.3  # of ConSE in whitened words: costs words for known things little, finds unknown ones better
+WHITENING_PENALTY = 1.0
 # Names the way in which a space is derived. Change it with any rule or number here, in tag_vectors or in the formulas
 # of Space: it is a part of space_id. (Hashing the derived numbers would give each kind of processor its own space, by
 # their last bits.)
-RECIPE = "contrastive class tags, class scores beside the image, joint half cut to the classes 2"
+RECIPE = "contrastive class tags, class scores beside the image, whitened ConSE, joint half cut to the classes 3"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class SpaceArrays:
     """The numbers of a space, as `space.npz` keeps them."""
 
     tag_vectors: np.ndarray  # float32 [classes, w], unit rows
+    whitened_vectors: np.ndarray  # float32 [classes, w]
+    whitened_weight: np.ndarray  # float32 []
     mean_embedding: np.ndarray  # float32 [d]
     classifier: np.ndarray  # float16 [d, classes]
     classifier_bias: np.ndarray  # float32 [classes]
@@ -43,11 +48,14 @@ def derive_space(
 ) -> SpaceArrays:
     """The space of a network whose last layer is [d, classes] and a bias; deterministic."""
     tag_vectors = derive_tag_vectors(classes, vocabulary)
-    joint_axes = derive_joint_axes(tag_vectors)
+    whitened_vectors = whitened_class_vectors(classes, vocabulary)
+    joint_axes = derive_joint_axes((1 - WHITENED_WEIGHT) * tag_vectors + WHITENED_WEIGHT * whitened_vectors)
     image_dimensions = min(SEARCH_DIMENSIONS_MAX - joint_axes.shape[1], *classifier.shape)
     image_axes, class_axes = derive_axes(classifier, image_dimensions)
     return SpaceArrays(
         tag_vectors=tag_vectors,
+        whitened_vectors=whitened_vectors,
+        whitened_weight=np.array(WHITENED_WEIGHT, np.float32),
         mean_embedding=mean_embedding.astype(np.float32),
         classifier=classifier.astype(np.float16),
         classifier_bias=classifier_bias.astype(np.float32),
@@ -58,9 +66,18 @@ def derive_space(
     )
 
 
-def derive_joint_axes(tag_vectors: np.ndarray) -> np.ndarray:
+def whitened_class_vectors(classes: Sequence[ClassTags], vocabulary: Vocabulary) -> np.ndarray:
+    """The classes' mean tags, float32 [classes, w], without the directions that all classes share."""
+    vectors = mean_tag_vectors(classes, vocabulary, general_tags(classes))
+    whitened = vectors @ inverse_covariance(vectors, WHITENING_PENALTY)
+    # One scale for all: their lengths relative to one another count.
+    return (whitened / np.linalg.norm(whitened, axis=1).mean()).astype(np.float32)
+
+
+def derive_joint_axes(class_vectors: np.ndarray) -> np.ndarray:
     """The directions among the words, float32 [w, j], in which the classes lie: uncentred principal axes."""
-    return _largest_axes(tag_vectors.astype(np.float64).T @ tag_vectors, JOINT_DIMENSIONS_MAX).astype(np.float32)
+    gram = class_vectors.astype(np.float64).T @ class_vectors
+    return _largest_axes(gram, JOINT_DIMENSIONS_MAX).astype(np.float32)
 
 
 def derive_axes(classifier: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,9 @@
 """The space in which photographs and words meet. numpy only: a web worker loads this and never TensorFlow.
 
 A photo has two halves. Its *joint embedding* lies among the word vectors: the mean of the tag vectors of the
-classes that the network sees in it, each weighted by its probability (Norouzi et al. 2014, with a class's
-hypernyms beside its name), and, where one was trained, a linear projection of the image embedding beside it. Its
+classes that the network sees in it, each weighted by its probability (Norouzi et al. 2014, with a class's hypernyms
+beside its name); a part of the same with whitened words, which knows best what no class is called; and, where one
+was trained, a linear projection of the image embedding. Its
 *image half* is a PCA of the image embedding, for what no class has a word for, to which the class probabilities are
 added in the same coordinates: two photos are alike as far as the network would name them alike, and look alike beyond
 that. In a search vector the joint half is cut to the directions in which the classes differ: words have more
@@ -36,11 +37,13 @@ class Space:
         self.space_id, self.vision_id = manifest.space_id, manifest.vision_id
         self._directory = directory
         with np.load(directory / SPACE_FILE) as arrays:
-            self._tag_vectors = arrays["tag_vectors"]  # [classes, w]
-            self._mean_embedding = arrays["mean_embedding"]  # [d]
-            self._classifier = arrays["classifier"].astype(np.float32)  # [d, classes]
-            self._classifier_bias = arrays["classifier_bias"]  # [classes]
+            self.tag_vectors = arrays["tag_vectors"]  # [classes, w]
+            self.mean_embedding = arrays["mean_embedding"]  # [d]
+            self.classifier = arrays["classifier"].astype(np.float32)  # [d, classes]
+            self.classifier_bias = arrays["classifier_bias"]  # [classes]
             self._image_axes, self._class_axes = arrays["image_axes"], arrays["class_axes"]  # [d, m], [classes, m]
+            self._whitened_vectors = arrays["whitened_vectors"]  # [classes, w]
+            self._whitened_weight = float(arrays["whitened_weight"])
             self._joint_axes = arrays["joint_axes"]  # [w, j], orthonormal columns
             self._projection = _Projection.read(arrays)
             # Weights are of squared length: search vector = (sqrt(a) joint, sqrt(1 - a) image).
@@ -56,7 +59,7 @@ class Space:
     @property
     def joint_dimensions(self) -> int:
         """The length of a joint embedding, which is that of a word vector."""
-        return int(self._tag_vectors.shape[1])
+        return int(self.tag_vectors.shape[1])
 
     @property
     def search_dimensions(self) -> int:
@@ -71,9 +74,13 @@ class Space:
     def project(self, image_embeddings: np.ndarray, label_indices: np.ndarray, label_scores: np.ndarray) -> np.ndarray:
         """Joint embeddings, float32 [n, w], unit length, from encodings of n photos ([n, d], [n, t], [n, t])."""
         scores = np.asarray(label_scores, dtype=np.float32)
-        if not np.isfinite(scores).all():
-            raise VectorRejected("A photo's label scores are not finite numbers")
-        joint = _unit(np.einsum("nt,ntw->nw", scores, self._tag_vectors[np.asarray(label_indices)]))
+        if not (np.isfinite(scores).all() and (scores >= 0).all()):
+            raise VectorRejected("A photo's label scores are not probabilities")
+        labels = np.asarray(label_indices)
+        tagged = _unit(np.einsum("nt,ntw->nw", scores, self.tag_vectors[labels]))
+        # The root of a probability is a softmax at twice the temperature: unlikely classes have their say as well.
+        whitened = _unit(np.einsum("nt,ntw->nw", np.sqrt(scores), self._whitened_vectors[labels]))
+        joint = _unit((1 - self._whitened_weight) * tagged + self._whitened_weight * whitened)
         return self._projection.beside(joint, image_embeddings) if self._projection else joint
 
     def search_vectors(self, image_embeddings: np.ndarray, joint_embeddings: np.ndarray) -> np.ndarray:
@@ -85,9 +92,9 @@ class Space:
     def _image_half(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, m], unit rows: the compressed embedding and the class probabilities, in equal parts."""
         # A few channels of a photo shout; the logarithm lets the others be heard.
-        loudness = max(float(self._mean_embedding.mean()), 1e-6)
-        image = np.log1p(np.maximum(embeddings, 0) / loudness) - np.log1p(self._mean_embedding / loudness)
-        logits = embeddings @ self._classifier + self._classifier_bias
+        loudness = max(float(self.mean_embedding.mean()), 1e-6)
+        image = np.log1p(np.maximum(embeddings, 0) / loudness) - np.log1p(self.mean_embedding / loudness)
+        logits = embeddings @ self.classifier + self.classifier_bias
         # The root of a probability: the dot product of two photos is then their Bhattacharyya coefficient.
         roots = np.exp((logits - logits.max(axis=1, keepdims=True)) / 2)
         return _unit(_unit(image @ self._image_axes) + _unit(roots @ self._class_axes))

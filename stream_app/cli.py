@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from stream_app import __version__
+from stream_app.cli_joint import evaluate
 from stream_app.cli_projector import projector
 from stream_app.errors import SightlineError
 from stream_app.running import with_running_services
@@ -129,6 +130,7 @@ def show_settings() -> None:
         click.echo(f"SIGHTLINE_{each.name.upper()}={getattr(settings, each.name)}\n    {each.metadata['help']}")
 
 
+main.add_command(evaluate)
 main.add_command(projector)
 
 if __name__ == "__main__":
