@@ -74,6 +74,10 @@ class BundleError(SightlineError):
     """A model bundle is missing, damaged, or does not fit."""
 
 
+class WordsRejected(SightlineError):
+    """Words cannot be read, or there is nothing to learn words from."""
+
+
 class EncoderFailed(SightlineError):
     """The encoder process died or answered with an error; the photos were not at fault as far as is known."""
 

@@ -1,0 +1,187 @@
+"""What words are learnt from: the tags of photos or the sentences of a text, as lists of words, read again and again.
+
+A *sentence* is a line of a text, or the tags of one photo. A tag of several words is one word, as in `new_york`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import orjson
+
+from stream_app.errors import WordsRejected
+
+WORD = re.compile(r"[^\W_]+(?:[-'_][^\W_]+)*")
+TAG_WORDS_MAX = 4  # more are a sentence, not a tag
+EVENT_SUFFIXES = (".jsonl", ".ndjson")
+TEXT_SUFFIXES = (".txt", ".text", ".tsv", ".csv", ".tags", ".md")
+SNIFFED_BYTES = 4096
+
+
+@dataclass
+class TagCounts:
+    """What a source held, and what of it was of no use."""
+
+    sentences: int = 0
+    wordless: int = 0  # lines and photos without a word
+    unreadable: int = 0  # lines that are no JSON object with a list of tags
+    undecodable: int = 0  # lines that are not all UTF-8; the rest of them is used
+
+    def __str__(self) -> str:
+        parts = [f"{self.sentences:,} sentences or photos"]
+        notes = ("without a word", self.wordless), ("unreadable", self.unreadable), ("not in UTF-8", self.undecodable)
+        return ", ".join(parts + [f"{count:,} {note}" for note, count in notes if count])
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in small letters; hyphens and apostrophes stay within words."""
+    return WORD.findall(unicodedata.normalize("NFC", text).lower().replace("’", "'"))
+
+
+def tag_words(tag: str) -> list[str]:
+    """A tag as one word, or as several where it is a sentence."""
+    words = words_of(tag)
+    return ["_".join(words)] if 1 <= len(words) <= TAG_WORDS_MAX else words
+
+
+@dataclass
+class PhotoTags:
+    """The tags of photos by what was said of each last: a photo counts once, and one that was deleted not at all."""
+
+    counts: TagCounts = field(default_factory=TagCounts)
+    _by_photo: dict[Any, list[str]] = field(default_factory=dict)
+
+    def note(self, photo_id: Any, tags: Iterable[str]) -> None:
+        """Remember the tags of a photo in the place of earlier ones."""
+        self._by_photo[photo_id] = [word for tag in tags for word in tag_words(tag)]
+
+    def forget(self, photo_id: Any) -> None:
+        """Take back all that was said of a photo."""
+        self._by_photo.pop(photo_id, None)
+
+    def __len__(self) -> int:
+        return sum(1 for words in self._by_photo.values() if words)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        self.counts.wordless = sum(1 for words in self._by_photo.values() if not words)
+        self.counts.sentences = len(self._by_photo) - self.counts.wordless
+        return (words for words in self._by_photo.values() if words)
+
+
+def read_photo_tags(path: Path) -> PhotoTags:
+    """The tags in a JSONL file: events of photo-activity, or any objects with a list "tags"."""
+    photos = PhotoTags()
+    with _open(path) as lines:
+        for number, line in enumerate(lines):
+            if line.strip():
+                _note(photos, line, number)
+    return photos
+
+
+def _note(photos: PhotoTags, line: str, number: int) -> None:
+    try:
+        event = orjson.loads(line)
+        photo_id = event.get("photo_id", ("line", number))
+        tags = event.get("tags")
+    except (orjson.JSONDecodeError, AttributeError):
+        photos.counts.unreadable += 1
+        return
+    if event.get("type") == "photo.deleted":
+        photos.forget(_plain(photo_id))
+    elif isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
+        photos.note(_plain(photo_id), tags)
+    elif tags is not None:
+        photos.counts.unreadable += 1
+    elif event.get("type") != "photo.edited":  # an edit that says nothing of tags leaves them as they were
+        photos.note(_plain(photo_id), [])
+
+
+def _plain(photo_id: Any) -> Any:
+    """Ids come as numbers or as decimals in a string, and mean the same."""
+    return photo_id if isinstance(photo_id, tuple) else str(photo_id)
+
+
+@dataclass
+class TextLines:
+    """The lines of text files, each a sentence; with a separator, each the tags of a photo."""
+
+    paths: Sequence[Path]
+    separator: str | None = None
+    counts: TagCounts = field(default_factory=TagCounts)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        self.counts = TagCounts()
+        for path in self.paths:
+            with _open(path) as lines:
+                for line in lines:
+                    yield from self._sentence(line, tabbed=".tsv" in path.suffixes)
+
+    def _sentence(self, line: str, tabbed: bool) -> Iterator[list[str]]:
+        self.counts.undecodable += "\N{REPLACEMENT CHARACTER}" in line
+        text = line.rpartition("\t")[2] if tabbed else line  # what is before the text names it
+        tags = text.split(self.separator) if self.separator else None
+        words = words_of(text) if tags is None else [word for tag in tags for word in tag_words(tag)]
+        self.counts.sentences += bool(words)
+        self.counts.wordless += not words
+        if words:
+            yield words
+
+
+@dataclass
+class Together:
+    """Several sources as one."""
+
+    sources: Sequence[TextLines | PhotoTags]
+
+    @property
+    def counts(self) -> TagCounts:
+        """The sums."""
+        every = [each.counts for each in self.sources]
+        return TagCounts(*(sum(getattr(one, name) for one in every) for name in TagCounts.__dataclass_fields__))
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for source in self.sources:
+            yield from source
+
+
+def open_tags(source: Path, separator: str | None = None) -> Together:
+    """The sentences of a file or of all text files below a folder; WordsRejected when there is none."""
+    paths = _text_files(source) if source.is_dir() else [source]
+    events = [path for path in paths if _suffix(path) in EVENT_SUFFIXES]
+    texts = [path for path in paths if path not in events]
+    try:
+        if not paths or any(_is_binary(path) for path in paths):
+            raise WordsRejected(
+                "There is no text to learn words from",
+                expected="a file of text, or a folder with .txt, .tsv or .jsonl files (or .gz of them)",
+                received=str(source),
+            )
+        return Together([TextLines(texts, separator), *map(read_photo_tags, events)])
+    except (OSError, EOFError) as error:
+        raise WordsRejected(f"{source} cannot be read", received=str(error)) from error
+
+
+def _text_files(folder: Path) -> list[Path]:
+    inside = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    return [path for path in inside if _suffix(path) in (*TEXT_SUFFIXES, *EVENT_SUFFIXES)]
+
+
+def _is_binary(path: Path) -> bool:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        return b"\0" in file.read(SNIFFED_BYTES)
+
+
+def _suffix(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+
+
+def _open(path: Path) -> TextIO:
+    opener: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
+    return opener(path, "rt", encoding="utf-8", errors="replace")
