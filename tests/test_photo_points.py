@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import random
+import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,3 +122,19 @@ async def test_an_album_of_the_stream_is_exported_by_one_command(
     assert [name for name, _ in red.photo.words] == [each["name"] for each in answered["words"]]
     assert [name for name, _ in red.photo.labels] == [each["name"] for each in answered["labels"]]
     assert len(await read_points(worker.settings, Space.load(tiny_bundle), 5)) == 5
+
+
+def test_a_worker_answers_for_its_words_and_gives_its_album_as_a_zip(worker: AlbumProcess, tmp_path: Path) -> None:
+    """The same doors as over an album in memory, with everything real behind them."""
+    worker.run("publish", str(colour_folder(tmp_path / "photos", 2)))
+    worker.until_findable(8)
+    near = worker.get("/api/words/red/similar?k=3")
+    with urllib.request.urlopen(f"{worker.url}/api/projector.zip?words=3", timeout=60) as reply:
+        archive = zipfile.ZipFile(io.BytesIO(reply.read()))
+    table = archive.read("sightline-projector/photos_among_words.tsv").decode().splitlines()
+
+    assert near["known_words"] == ["red"] and len(near["words"]) == 3
+    assert archive.testzip() is None
+    assert [line.split("\t")[1] for line in table[1:]] == ["photo"] * 8 + ["word"] * 3
+    by_title = {line.split("\t")[0]: line.split("\t") for line in table}
+    assert by_title["red-0.png"][2].split(", ")[0] == "red"

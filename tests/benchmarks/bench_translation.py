@@ -22,6 +22,7 @@ CASES = Path(__file__).with_name("ambiguous_words.tsv")
 from models.translation import SURE_MARGIN, Candidate, disambiguate  # noqa: E402  (the root must be on the path first)
 from models.word_sources import WORD_SOURCES, word_source  # noqa: E402
 from models.words import Vocabulary  # noqa: E402
+from stream_app.errors import BundleError  # noqa: E402
 
 
 class Case(NamedTuple):
@@ -103,7 +104,12 @@ def main() -> None:
     cases = read_cases()
     print(f"{len(cases)} cases of {len({(each.language, each.word) for each in cases})} words")
     for name in sys.argv[1:] or WORD_SOURCES:
-        print_table(name, cases, word_source(name)().vocabulary)
+        try:
+            vocabulary = word_source(name)().vocabulary
+        except BundleError as error:
+            print(f"\n{name} was not measured: {error}")
+        else:
+            print_table(name, cases, vocabulary)
 
 
 if __name__ == "__main__":
