@@ -13,15 +13,14 @@ import time
 from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from models.circuit_breaker import CircuitBreaker, CircuitOpen
+from models.circuit_breaker import OPEN_SECONDS, CircuitBreaker, CircuitOpen
 from models.encoder import LABELS_KEPT, PIXELS_MAX, Encoding, core_count
 from models.manifest import read_manifest
 from models.serving_protocol import (
-    AnswerNotFinite,
     AnswerWrong,
     OtherModel,
     Prediction,
@@ -29,7 +28,9 @@ from models.serving_protocol import (
     ServerAway,
     ServerUnfit,
     ServingAddress,
+    ServingObserver,
     Transport,
+    Unobserved,
     read_prediction,
 )
 from models.squares import Square, SquareCutter
@@ -48,37 +49,14 @@ Answer = Encoding | PhotoRejected
 T = TypeVar("T")
 
 
-class ServingObserver(Protocol):
-    """Who is told how it goes."""
-
-    def asked(self, outcome: str, seconds: float) -> None:
-        """A request ended: answered, away, unfit, refused, wrong or not_finite."""
-        ...
-
-    def circuit_changed(self, is_open: bool) -> None:
-        """The circuit opened (nobody is asked any more) or closed."""
-        ...
-
-
-class Unobserved:
-    """Nobody is told."""
-
-    def asked(self, outcome: str, seconds: float) -> None:
-        """Nothing."""
-
-    def circuit_changed(self, is_open: bool) -> None:
-        """Nothing."""
-
-
-OUTCOMES: dict[type[Exception], str] = {
+#: The failures of a server, whatever the photos are, and what they are called.
+FAILURES: dict[type[Exception], str] = {
     ServerAway: "away",
     ServerUnfit: "unfit",
-    RequestRefused: "refused",
-    OtherModel: "wrong",
     AnswerWrong: "wrong",
-    AnswerNotFinite: "not_finite",
+    OtherModel: "wrong",
 }
-FAILURES = (ServerAway, ServerUnfit, AnswerWrong)  # those of the server, whatever the photos are
+NOT_FINITE = "NaN or infinity"
 
 
 def transport_to(address: ServingAddress) -> Transport:
@@ -103,6 +81,7 @@ class RemoteEncoder:
         pixels_max: int = PIXELS_MAX,
         timeout_seconds: float = TIMEOUT_SECONDS,
         batch_size: int = BATCH_SIZE,
+        open_seconds: float = OPEN_SECONDS,
         observer: ServingObserver | None = None,
     ) -> None:
         self._manifest = read_manifest(bundle_dir)
@@ -114,7 +93,7 @@ class RemoteEncoder:
         sent_bytes = len(self._grey.file) * (4 / 3 if address.kind == "rest" else 1)
         self._batch_max = max(1, min(batch_size, int(MESSAGE_BYTES_MAX / sent_bytes)))
         self._transport = transport_to(address)
-        self._breaker = CircuitBreaker(FAILURES, changed=self._circuit_changed)
+        self._breaker = CircuitBreaker(tuple(FAILURES), open_seconds=open_seconds, changed=self._circuit_changed)
         self._last_failure: Exception = ServerAway("nothing was asked yet")
         self._turns = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._pool = ThreadPoolExecutor(core_count(), thread_name_prefix="decode")
@@ -122,18 +101,20 @@ class RemoteEncoder:
     async def start(self) -> None:
         """Ask the server for its model; EncoderFailed when it is another one. A server that is away may come later."""
         try:
-            await self._predict([self._grey])
+            await self._check_server()
         except EncoderUnavailable as away:
             if isinstance(away.__cause__, OtherModel):
                 raise EncoderFailed(
                     away.problem, expected=away.expected, received=away.received, remedy=away.remedy
                 ) from away
             log.warning("%s Photos wait for it.", away)
-        except (RequestRefused, AnswerNotFinite) as refused:
-            log.warning("%s", self._refuses_all(refused))
 
     async def encode_images(self, images: Sequence[bytes]) -> list[Answer]:
         """One answer per photo, in order; EncoderUnavailable when the server is away or of no use."""
+        if images and self._breaker.is_open:
+            # The trial is one of its own. Were it one of these batches, the first of its neighbours to find the circuit
+            # open would call all of them off, the trial among them, time and again.
+            await self._check_server()
         size = self._batch_max
         batches = [images[start : start + size] for start in range(0, len(images), size)]
         answers = await _all_or_none(self._encode_batch(batch) for batch in batches)
@@ -159,29 +140,48 @@ class RemoteEncoder:
         if not squares:
             return []
         try:
-            return _encodings(squares, await self._predict(squares))
-        except (RequestRefused, AnswerNotFinite) as refused:
+            prediction = await self._predict(squares)
+        except RequestRefused as refused:
             if len(squares) == 1:
-                return [await self._judge(squares[0], refused)]
+                return [await self._judge(squares[0])]
             answers = await self._run_halves(squares)
-            if isinstance(refused, RequestRefused) and all(isinstance(each, Encoding) for each in answers):
+            if all(isinstance(each, Encoding) for each in answers):
                 self._keep_below(len(squares), refused)
             return answers
+        rows = zip(squares, prediction.finite, _encodings(squares, prediction), strict=True)
+        return [encoding if finite else await self._judge(square) for square, finite, encoding in rows]
 
     async def _run_halves(self, squares: list[Square]) -> list[Answer]:
         middle = (len(squares) + 1) // 2
         return await self._run(squares[:middle]) + await self._run(squares[middle:])
 
-    async def _judge(self, square: Square, refused: Exception) -> Answer:
-        """The fate of a photo that is refused alone: it is at fault only if the server takes another one after it."""
+    async def _judge(self, square: Square) -> Answer:
+        """The fate of a photo that seems bad: it is so only if, time and again, the server takes another one."""
+        for attempt in range(TRIES):
+            await _pause(attempt)
+            try:
+                prediction = await self._predict([square])
+                if prediction.finite[0]:
+                    return _encodings([square], prediction)[0]
+                why = NOT_FINITE
+            except RequestRefused as refused:
+                why = str(refused)
+            await self._check_server()
+        return PhotoRejected("The encoder's server takes other photos, but not this one", received=why)
+
+    async def _check_server(self) -> None:
+        """Have a grey square encoded; EncoderUnavailable when that cannot be."""
         try:
-            await self._predict([self._grey])
-        except (RequestRefused, AnswerNotFinite) as all_refused:
-            raise self._refuses_all(all_refused) from all_refused
-        try:
-            return _encodings([square], await self._predict([square]))[0]
-        except (RequestRefused, AnswerNotFinite) as again:
-            return PhotoRejected("The encoder's server does not take the photo", received=str(again or refused))
+            prediction = await self._predict([self._grey])
+            why = None if prediction.finite[0] else NOT_FINITE
+        except RequestRefused as refused:
+            why = str(refused)
+        if why:
+            raise EncoderUnavailable(
+                f"The encoder's server at {self._address} has no use for any photo",
+                expected="a bundle's saved_model, with image files as input",
+                received=why,
+            )
 
     def _keep_below(self, count: int, refused: Exception) -> None:
         """Send no more batches as large as one that was refused, though each of its photos was taken."""
@@ -191,13 +191,11 @@ class RemoteEncoder:
     async def _predict(self, squares: Sequence[Square]) -> Prediction:
         """The answer to a request, which is repeated where that may help; EncoderUnavailable when it does not.
 
-        RequestRefused, or AnswerNotFinite time and again, is about these photos.
+        Raises RequestRefused too, which is about these photos.
         """
         failure: Exception = self._last_failure
         for attempt in range(TRIES):
-            if attempt:
-                # Full jitter: many workers that lost the same server do not come back in step.
-                await asyncio.sleep(random.uniform(0, min(PAUSE_SECONDS_MAX, PAUSE_SECONDS * 2**attempt)))
+            await _pause(attempt)
             try:
                 return await self._ask(squares)
             except CircuitOpen:
@@ -206,24 +204,24 @@ class RemoteEncoder:
             except ServerUnfit as unfit:
                 failure = unfit
                 break
-            except (ServerAway, AnswerWrong, AnswerNotFinite) as passing:
+            except (ServerAway, AnswerWrong) as passing:
                 failure = passing
-        if isinstance(failure, AnswerNotFinite):
-            raise failure
         raise self._unavailable(failure) from failure
 
     async def _ask(self, squares: Sequence[Square]) -> Prediction:
         """One request and its answer; raises CircuitOpen and what models.serving_protocol lists."""
-        began, outcome = time.monotonic(), "answered"
+        began, outcome = time.monotonic(), "cancelled"
         with self._breaker.attempt():
             try:
                 outputs = await self._transport.predict([each.file for each in squares], self._timeout_seconds)
-                return await asyncio.to_thread(read_prediction, outputs, len(squares), self._manifest)
-            except FAILURES as failure:
-                self._last_failure, outcome = failure, OUTCOMES[type(failure)]
+                prediction = await asyncio.to_thread(read_prediction, outputs, len(squares), self._manifest)
+                outcome = "answered" if prediction.finite.all() else "not_finite"
+                return prediction
+            except RequestRefused:
+                outcome = "refused"
                 raise
-            except (RequestRefused, AnswerNotFinite) as failure:
-                outcome = OUTCOMES[type(failure)]
+            except tuple(FAILURES) as failure:
+                self._last_failure, outcome = failure, FAILURES[type(failure)]
                 raise
             finally:
                 self._observer.asked(outcome, time.monotonic() - began)
@@ -252,13 +250,6 @@ class RemoteEncoder:
             return EncoderUnavailable(f"{server} answers wrongly", received=str(failure))
         return EncoderUnavailable(f"{server} does not answer", received=str(failure))
 
-    def _refuses_all(self, refused: Exception) -> EncoderUnavailable:
-        return EncoderUnavailable(
-            f"The encoder's server at {self._address} refuses every photo",
-            expected="a bundle's saved_model, with image files as input",
-            received=str(refused),
-        )
-
 
 def _encodings(squares: Sequence[Square], prediction: Prediction) -> list[Answer]:
     rows = zip(squares, prediction.image_embedding, prediction.label_indices, prediction.label_scores, strict=True)
@@ -272,6 +263,12 @@ def _encodings(squares: Sequence[Square], prediction: Prediction) -> list[Answer
         )
         for square, embedding, indices, scores in rows
     ]
+
+
+async def _pause(attempt: int) -> None:
+    """Before the second try and all after it. Full jitter: workers that lost the same server come back out of step."""
+    if attempt:
+        await asyncio.sleep(random.uniform(0, min(PAUSE_SECONDS_MAX, PAUSE_SECONDS * 2**attempt)))
 
 
 async def _all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

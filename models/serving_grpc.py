@@ -64,6 +64,8 @@ class GrpcTransport:
             answer = await self._connected().Predict(request, timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise _failure(error) from error
+        if answer is None:  # what gRPC makes of bytes that it cannot read
+            raise AnswerWrong("an answer that is no PredictResponse")
         return {name: _array(name, answer.outputs[name]) for name in OUTPUTS if name in answer.outputs}
 
     async def close(self) -> None:

@@ -42,10 +42,6 @@ class OtherModel(AnswerWrong):
     """An answer of a model that is not the bundle's."""
 
 
-class AnswerNotFinite(Exception):
-    """An answer with numbers that are none. Its server is there, so a photo may be at fault."""
-
-
 class Transport(Protocol):
     """One way to reach a server. Whatever fails comes out as one of the exceptions above."""
 
@@ -56,6 +52,28 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+class ServingObserver(Protocol):
+    """Who is told how it goes."""
+
+    def asked(self, outcome: str, seconds: float) -> None:
+        """A request ended: answered, not_finite (for some photo), away, unfit, refused, wrong or cancelled."""
+        ...
+
+    def circuit_changed(self, is_open: bool) -> None:
+        """The circuit opened (nobody is asked any more) or closed."""
+        ...
+
+
+class Unobserved:
+    """Nobody is told."""
+
+    def asked(self, outcome: str, seconds: float) -> None:
+        """Nothing."""
+
+    def circuit_changed(self, is_open: bool) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +117,7 @@ class Prediction:
     image_embedding: np.ndarray  # float32 [n, d]
     label_scores: np.ndarray  # float32 [n, t], best first
     label_indices: np.ndarray  # int64 [n, t]
+    finite: np.ndarray  # bool [n]: whether all numbers of the row are some
 
 
 def read_prediction(outputs: Outputs, count: int, manifest: BundleManifest) -> Prediction:
@@ -115,10 +134,12 @@ def read_prediction(outputs: Outputs, count: int, manifest: BundleManifest) -> P
     _check_shape("image_embedding", embedding, (count, manifest.image_dimensions))
     if not scores.shape[1] or indices.min() < 0 or indices.max() >= manifest.label_count:
         raise AnswerWrong(f"label_indices other than 0 to {manifest.label_count - 1}")
+    return Prediction(embedding, scores, indices, _is_finite(scores) & _is_finite(embedding))
+
+
+def _is_finite(rows: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # an encoding is float16: what that cannot hold is as good as infinite
-        if not all(np.isfinite(each.astype(np.float16)).all() for each in (scores, embedding)):
-            raise AnswerNotFinite("an answer with NaN or infinity")
-    return Prediction(embedding, scores, indices)
+        return np.asarray(np.isfinite(rows.astype(np.float16)).all(axis=1))
 
 
 def _check_vision_id(received: Any, count: int, expected: str) -> None:

@@ -15,7 +15,7 @@ SEARCH_SECONDS = Histogram(
 )
 ENCODER_REQUEST_SECONDS = Histogram(
     "sightline_encoder_request_seconds",
-    "Time of a request to TF Serving; outcome is answered, away, unfit, refused, wrong or not_finite",
+    "Time of a request to TF Serving; outcome is answered, not_finite, away, unfit, refused, wrong or cancelled",
     ["outcome"],
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
 )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,22 @@ class ServingProcess:
         command += ["--grpc-port", str(self.grpc_port), "--rest-port", str(self.rest_port)]
         for name, value in options.items():
             flag = f"--{name.replace('_', '-')}"
-            command += [flag] if value is True else [flag, str(value)]
+            command += [flag, str(value)]
         quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
         errors_path = self.journal_path.with_suffix(".err")
         with errors_path.open("w") as errors:
-            self._process = subprocess.Popen(command, env=quiet, stdout=subprocess.PIPE, stderr=errors, text=True)
+            self._process = subprocess.Popen(
+                command, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "serving\n", errors_path.read_text()
+
+    def misbehave(self, **faults: Any) -> None:
+        """Change the faults of the running servers, and begin the journal anew; none without arguments."""
+        body = json.dumps(faults).encode()
+        url = f"http://127.0.0.1:{self.rest_port}/faults"
+        with urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"), timeout=30):
+            self.journal_path.write_text("")
 
     def kill(self) -> None:
         """`kill -9`: connections break, and afterwards nobody listens."""

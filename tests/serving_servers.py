@@ -5,6 +5,7 @@
 gRPC is spoken by the stubs of tensorflow-serving-api; statuses, JSON and error texts are those of TF Serving's sources
 (predict_util.cc, http_rest_api_handler.cc, json_tensor.cc, batch_scheduler_utils). One line on standard output says
 that both answer. `--journal FILE` gets a line of JSON for every request: protocol, photos, what became of it.
+`PUT /faults` (JSON, a fault's name and its share or value) changes what is misdone while the servers run.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import signal
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +34,13 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 MODEL = "sightline"
 SHARES = ("delayed", "failed", "cut_off", "wrong_shape", "not_finite", "wrong_vision_id")
+NO_FAULTS: dict[str, Any] = dict.fromkeys(SHARES, 0.0) | {
+    "delay_seconds": 1.0,
+    "batch_max": 1_000,
+    "refused_colour": "",  # photos of this colour, as rrggbb, spoil their batch
+    "nan_colour": "",  # and these give NaN
+    "tensor_content": False,  # TensorProto's bytes are filled, not its numbers
+}
 #: What a server under load, or one that is being replaced, answers: gRPC's status and the one that HTTP has for it.
 FAILURES = (
     (grpc.StatusCode.UNAVAILABLE, 503, "The batch scheduling queue to which this task was submitted is full"),
@@ -70,6 +81,9 @@ class Model:
             outputs = await self._outputs(name, photos, fault)
         except Refusal as refusal:
             self._note(protocol, photos, refusal.code.name)
+            raise
+        except asyncio.CancelledError:  # whoever asked waits no longer
+            self._note(protocol, photos, fault or "cancelled")
             raise
         self._note(protocol, photos, fault or "answered")
         return outputs, fault == "cut_off"
@@ -189,6 +203,7 @@ class RestApi:
         application = web.Application(client_max_size=limit if limit > 0 else 2**30)
         application.router.add_post(r"/v1/models/{name:[^/:]+}{version:(/versions/\d+)?}:predict", self.predict)
         application.router.add_get(r"/v1/models/{name:[^/:]+}", self.status)
+        application.router.add_put("/faults", self.misbehave)
         return application
 
     async def predict(self, request: web.Request) -> web.StreamResponse:
@@ -205,6 +220,11 @@ class RestApi:
         if not cut_off:
             return _json(write_answer(outputs, by_row))
         return await _cut_off(request, write_answer(outputs, by_row))
+
+    async def misbehave(self, request: web.Request) -> web.StreamResponse:
+        """Change the faults; those that are not named are none any more."""
+        vars(self._model.options).update(NO_FAULTS | await request.json())
+        return web.Response()
 
     async def status(self, request: web.Request) -> web.StreamResponse:
         """GetModelStatus."""
@@ -259,15 +279,24 @@ def main() -> None:
     parser.add_argument("--rest-port", type=int, required=True)
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--seed", type=int, default=1)
-    for name in SHARES:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=0.0, help="share of the requests")
-    parser.add_argument("--delay-seconds", type=float, default=1.0)
-    parser.add_argument("--batch-max", type=int, default=1_000)
     parser.add_argument("--message-bytes-max", type=int, default=-1)
-    parser.add_argument("--refused-colour", default="", help="photos of this colour (rrggbb) spoil their batch")
-    parser.add_argument("--nan-colour", default="", help="photos of this colour give NaN")
-    parser.add_argument("--tensor-content", action="store_true", help="fill TensorProto's bytes, not its numbers")
-    asyncio.run(serve(parser.parse_args()))
+    for name, value in NO_FAULTS.items():
+        kind = type(value)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=kind,
+            default=value,
+            help="share of the requests" if kind is float else None,
+        )
+    options = parser.parse_args()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    asyncio.run(serve(options))
+
+
+def _end_with_parent() -> None:
+    """Leave when whoever holds the other end of standard input has gone, however it went."""
+    sys.stdin.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":
