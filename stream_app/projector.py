@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -61,7 +61,7 @@ class ProjectorExport:
         self._layout = SpriteLayout.of(len(points) + len(words))
         self._reading = asyncio.Semaphore(READ_TOGETHER)
 
-    async def files(self) -> AsyncIterator[tuple[str, bytes]]:
+    async def files(self) -> AsyncGenerator[tuple[str, bytes]]:
         """(file name, its next piece); the pieces of a file come one after the other, the configuration last."""
         tensors = [self._among_words()]
         if self._points:

@@ -37,6 +37,7 @@ from models.projector import (
 from stream_app.errors import PhotoNotFound, PhotoRejected, SettingsError
 from stream_app.local_services import free_port
 from stream_app.projector import ProjectorExport, write_folder
+from stream_app.web.zip_stream import zipped
 
 AMONG_WORDS, ALIKE = "photos among words", "photos alike"
 HOSTILE = 'a\ttab, a\nline, a "quote"\u2028and \x1b[31m more\r\n'
@@ -275,6 +276,18 @@ class TestDownload:
 
         table = archive.read("sightline-projector/photos_among_words.tsv").decode().splitlines()
         assert [line.split("\t")[0] for line in table] == ["title", "blue.jpg"]
+
+    async def test_who_hangs_up_midway_leaves_nothing_behind(self, album: MemoryAlbum) -> None:
+        """At whichever piece: nothing is raised, and nothing more is read."""
+        for count in range(1, 8):
+            files = (await export_of(album)).files()
+            pieces = zipped(files, "folder")
+            for _ in range(count):
+                await anext(pieces)
+            await pieces.aclose()
+
+            with pytest.raises(StopAsyncIteration):
+                await anext(files)
 
     @pytest.mark.parametrize("query", ["count=0", "count=10001", "words=-1", "words=10001", "count=x"])
     async def test_numbers_out_of_range_are_400(self, album: MemoryAlbum, tmp_path: Path, query: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
 from pathlib import PurePath
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -32,21 +33,23 @@ class _Outbox(io.RawIOBase):
         return taken
 
 
-async def zipped(files: AsyncIterator[tuple[str, bytes]], folder: str) -> AsyncIterator[bytes]:
-    """The pieces of a zip archive with these files below `folder`, whose own pieces come one after the other."""
+async def zipped(files: AsyncGenerator[tuple[str, bytes]], folder: str) -> AsyncGenerator[bytes]:
+    """The pieces of a zip archive with these files below `folder`, whose own pieces come one after the other.
+
+    To close it early is to close `files`, too.
+    """
     outbox = _Outbox()
     name, entry = "", None
-    with ZipFile(outbox, "w") as archive:
-        async for next_name, piece in files:
-            if entry is None or next_name != name:
-                if entry is not None:
-                    entry.close()
-                name, entry = next_name, _open(archive, f"{folder}/{next_name}")
-            entry.write(piece)
-            if sent := outbox.take():
-                yield sent
-        if entry is not None:
-            entry.close()
+    # Left in the reverse order: an archive cannot be closed before what is open in it.
+    async with aclosing(files):
+        with ZipFile(outbox, "w") as archive, ExitStack() as opened:
+            async for next_name, piece in files:
+                if entry is None or next_name != name:
+                    opened.close()
+                    name, entry = next_name, opened.enter_context(_open(archive, f"{folder}/{next_name}"))
+                entry.write(piece)
+                if sent := outbox.take():
+                    yield sent
     yield outbox.take()
 
 
