@@ -1,7 +1,7 @@
 """Make a model bundle: the folder with everything that turns photographs and words into vectors.
 
 bundle.json       what is in it, with a hash of each file
-saved_model/1/    the vision model, laid out as TF Serving wants it
+saved_model/1/    the vision model and the way to the words, laid out as TF Serving wants it
 words.txt, word_vectors.npy, answers.txt, labels.txt, space.npz
 """
 
@@ -24,18 +24,17 @@ from typing import Any
 
 import numpy as np
 
-from models.manifest import BundleManifest, hash_files, read_manifest, verify_bundle, write_manifest
+from models.manifest import VISION_DIR, BundleManifest, hash_files, read_manifest, verify_bundle, write_manifest
 from models.projection import RECIPE, SpaceArrays, derive_space
 from models.space import LABELS_FILE, SPACE_FILE
 from models.tags import ClassTags, format_tags, read_tags
-from models.vision import BuiltVision, VisionModel, save_vision, vision_model
+from models.vision import BuiltVision, VisionModel, vision_model
 from models.word_sources import SourceWords, save_words, word_source
 from models.words import ANSWERS_FILE, Vocabulary
 from stream_app.errors import BundleError
 
 __all__ = ["BundleManifest", "build_bundle", "build_tiny_bundle", "ensure_bundle", "read_manifest", "verify_bundle"]
 
-VISION_DIR = "saved_model/1"
 Progress = Callable[[str], None]
 
 
@@ -71,16 +70,18 @@ def write_bundle(
     if len(classes) != built.classifier.shape[1]:
         raise BundleError("The tags do not fit the network", expected=f"{built.classifier.shape[1]} classes")
     arrays = derive_space(built.classifier, built.classifier_bias, built.mean_embedding, classes, source.vocabulary)
+    vision_id = _short_hash(model.name, model.preprocessing, built.fingerprint)
+    space_id = _short_hash(vision_id, source.fingerprint, RECIPE, *format_tags(classes))
+    from models.saved_model import save_vision  # TensorFlow with it
+
     with _whole_or_nothing(bundle_dir) as folder:
-        save_vision(built.module, folder / VISION_DIR, side_px=model.side_px, offset=model.offset, scale=model.scale)
+        save_vision(built.module, folder / VISION_DIR, model=model, vision_id=vision_id, arrays=asdict(arrays))
         save_words(source.vocabulary, folder)
         np.savez(folder / SPACE_FILE, **asdict(arrays))
         labels = "\n".join(each.names[0].text for each in classes)
         (folder / LABELS_FILE).write_text(labels, encoding="utf-8", newline="\n")
         answers = "\n".join(words_for_things(classes, source.vocabulary))
         (folder / ANSWERS_FILE).write_text(answers, encoding="utf-8", newline="\n")
-        vision_id = _short_hash(model.name, model.preprocessing, built.fingerprint)
-        space_id = _short_hash(vision_id, source.fingerprint, RECIPE, *format_tags(classes))
         write_manifest(folder, _manifest(folder, model, words, vision_id, space_id, arrays))
     return bundle_dir
 

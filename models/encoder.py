@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from models.decoding import crop_square, decode_image
-from models.manifest import BundleManifest, verify_bundle
+from models.manifest import VISION_DIR, BundleManifest, verify_bundle
 from models.quiet_import import import_tensorflow
 from stream_app.errors import BundleError, PhotoRejected
 
@@ -25,7 +25,6 @@ PIXELS_MAX = 150_000_000
 LABELS_KEPT = 32  # class scores that an encoding carries: the rest share next to nothing
 # A graph is traced once per size; what is left of a batch is padded to the next one.
 BATCH_SIZES = (1, 8, 16)
-VISION_DIR = "saved_model/1"
 
 # uint8 [n, side, side, 3] -> (float32 embeddings [n, d], float32 scores [n, classes])
 Network = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -159,8 +158,8 @@ def load_network(bundle_dir: Path, *, threads: int) -> Network:
 
     _configure(tf, threads)
     saved = tf.saved_model.load(str(bundle_dir / VISION_DIR))
-    frozen = convert_variables_to_constants_v2(saved.signatures["serving_default"])
-    names = sorted(saved.signatures["serving_default"].structured_outputs)  # image_embedding, label_scores
+    frozen = convert_variables_to_constants_v2(saved.signatures["pixels"])
+    names = sorted(saved.signatures["pixels"].structured_outputs)  # image_embedding, label_scores
 
     def run(photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         outputs = frozen(tf.constant(photos))

@@ -11,6 +11,7 @@ from typing import Any
 from stream_app.errors import BundleError
 
 MANIFEST_FILE = "bundle.json"
+VISION_DIR = "saved_model/1"  # versioned, as TF Serving wants it
 FORMAT = 1
 REBUILD = "Remove the folder: `sightline bundle build` makes it again."
 

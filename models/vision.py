@@ -104,17 +104,3 @@ def vision_model(name: str) -> VisionModel:
     if name not in VISION_MODELS:
         raise BundleError("No such vision model", expected=", ".join(VISION_MODELS), received=name)
     return VISION_MODELS[name]
-
-
-def save_vision(module: tf.Module, directory: Path, *, side_px: int, offset: float, scale: float) -> None:
-    """Write a SavedModel as TF Serving wants it: uint8 photos in, `image_embedding` and `label_scores` out."""
-    tf = import_tensorflow()
-
-    @tf.function(input_signature=[tf.TensorSpec([None, side_px, side_px, 3], tf.uint8, name="photos")])
-    def serve(photos: Any) -> Any:
-        embeddings, scores = module((tf.cast(photos, tf.float32) - offset) / scale)
-        return {"image_embedding": embeddings, "label_scores": scores}
-
-    saved = tf.Module()
-    saved.network, saved.serve = module, serve
-    tf.saved_model.save(saved, str(directory), signatures={"serving_default": serve})
