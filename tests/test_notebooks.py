@@ -1,4 +1,4 @@
-"""The notebooks run from start to end on what is installed, show their plots, and are kept so that diffs can be read."""
+"""The notebooks run from start to end on what is installed, show their plots, and are kept in a form that diffs."""
 
 from __future__ import annotations
 

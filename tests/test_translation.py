@@ -18,7 +18,9 @@ def words() -> Vocabulary:
     return word_source("glove_6b_50d")().vocabulary
 
 
-@pytest.mark.parametrize(("context", "right"), [(["money", "credit"], "bank"), (["garden", "chair", "wooden"], "bench")])
+@pytest.mark.parametrize(
+    ("context", "right"), [(["money", "credit"], "bank"), (["garden", "chair", "wooden"], "bench")]
+)
 def test_a_banco_is_what_its_context_says(words: Vocabulary, context: list[str], right: str) -> None:
     choice = disambiguate(BANCO, context, words)
 
