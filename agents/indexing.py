@@ -14,7 +14,7 @@ from stream_app.dead_letters import DeadLetters
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.live_index import LiveIndex
 from stream_app.metrics import EMBEDDINGS_INDEXED
-from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved, record_from_bytes
+from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved, record_of
 from stream_app.settings import Settings
 from stream_app.tables import RowTable
 
@@ -43,7 +43,7 @@ def declare_indexing(app: faust.App, topic: faust.Topic, room: IndexingRoom, set
 async def index_batch(events: Sequence[EventT], room: IndexingRoom) -> None:
     """Make the records of `events` findable; returns when Redis, the shards and the rows have them."""
     await room.index.opened()
-    arrivals = [(event, record_from_bytes(event.message.value)) for event in events if event.message.value]
+    arrivals = [(event, record) for event in events if (record := record_of(event.message))]
     for partition in {event.message.partition for event in events}:
         records = [record for event, record in arrivals if event.message.partition == partition]
         last = max(event.message.offset for event in events if event.message.partition == partition)

@@ -157,8 +157,18 @@ class EncoderChild:
             number, answers = message
             if (future := self._waiting.get(number)) is not None:
                 _settle(future, answers)
+        self._process.join(5)
         for future in list(self._waiting.values()):
-            _settle(future, ChildDied())
+            _settle(future, ChildDied(_end_of(self._process.exitcode)))
+
+
+def _end_of(exit_code: int | None) -> str:
+    """How a process ended, in words."""
+    if exit_code == -signal.SIGKILL:
+        return "a process that was killed; often by the system, for want of memory"
+    if exit_code is not None and exit_code < 0:
+        return f"a process that ended by signal {-exit_code}"
+    return f"a process that ended with exit code {exit_code}"
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:

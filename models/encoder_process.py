@@ -93,8 +93,10 @@ class ProcessEncoder:
             self._child = child = EncoderChild(self._bundle_dir, self._pixels_max)
             try:
                 problem = await asyncio.wait_for(asyncio.shield(child.ready), START_TIMEOUT_SECONDS)
-            except (ChildDied, TimeoutError) as error:
-                problem = (type(error).__name__, None, None, None)
+            except ChildDied as died:
+                problem = (str(died), None, None, None)
+            except TimeoutError:
+                problem = (f"no answer within {START_TIMEOUT_SECONDS:g} s", None, None, None)
             if problem is not None:
                 await self.close()
                 raise EncoderFailed("The encoder process cannot start", received=problem[0], remedy=problem[3])

@@ -117,15 +117,20 @@ class KeptLog:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError:
-            raise  # a full disk or a lock, not a damaged file
+        except sqlite3.OperationalError as error:
+            if not self._path.is_dir():
+                raise  # a full disk or a lock, not a damaged file
+            raise self._damaged("a folder") from error
         except sqlite3.DatabaseError as error:
-            raise SegmentCorrupt(
-                f"{self._path} is damaged",
-                expected="a file that Sightline wrote",
-                received=str(error),
-                remedy="Move it away; published folders are embedded anew.",
-            ) from error
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, received: str) -> SegmentCorrupt:
+        return SegmentCorrupt(
+            f"{self._path} is damaged",
+            expected="a file that Sightline wrote",
+            received=received,
+            remedy="Move it away; published folders are embedded anew.",
+        )
 
 
 async def restore(settings: Settings, specs: Sequence[TopicSpec]) -> int:
@@ -174,6 +179,11 @@ class LogKeeper:
         log_id = await topics.log_id(self._settings)
         file = KeptLog(kept_path(self._settings))
         self._task = asyncio.create_task(self._run(file, log_id))
+
+    async def failed(self) -> None:
+        """Raise what ended the keeping before its time; nothing must be taken for kept after that."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
 
     async def stop(self) -> None:
         """Return when everything that was confirmed before the call is kept."""

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust import Topic
 
 from stream_app import kafka
-from stream_app.records import EmbeddingRecord, photo_key, record_from_bytes, record_to_bytes
+from stream_app.records import EmbeddingRecord, photo_key, record_of, record_to_bytes
 from stream_app.settings import Settings
 
 Appended = tuple[int, EmbeddingRecord]
@@ -41,8 +41,8 @@ class EmbeddingLog:
                 if await consumer.position(here) != offset:
                     consumer.seek(here, offset)
                 message = await consumer.getone(here)
-                if message.offset == offset and message.value is not None:
-                    found[offset] = record_from_bytes(message.value)
+                if message.offset == offset and (record := record_of(message)):
+                    found[offset] = record
         return found
 
     async def read(self, partition: int, begin: int, end: int) -> AsyncIterator[Appended]:
@@ -62,8 +62,8 @@ class EmbeddingLog:
                     for message in batch:
                         if message.offset >= end:
                             return
-                        if message.value is not None:
-                            yield message.offset, record_from_bytes(message.value)
+                        if record := record_of(message):
+                            yield message.offset, record
 
     async def end_offset(self, partition: int) -> int:
         """The offset that the next record of `partition` will get."""

@@ -38,3 +38,13 @@ def make_encoder(settings: Settings, bundle_dir: Path) -> AsyncEncoder:
         batch_size=settings.encoder_batch_size,
         observer=EncoderMetrics(),
     )
+
+
+async def check_encoder(settings: Settings, bundle_dir: Path) -> None:
+    """Before anything is started: EncoderFailed when TF Serving has another model than the bundle."""
+    encoder = make_encoder(settings, bundle_dir)
+    if isinstance(encoder, RemoteEncoder):
+        try:
+            await encoder.start()
+        finally:
+            await encoder.close()

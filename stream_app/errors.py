@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SightlineError(Exception):
     """A problem that a person can act on.
@@ -24,6 +26,11 @@ class SightlineError(Exception):
         self.remedy = remedy
         super().__init__(problem, expected, received, remedy)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickle calls an exception with its arguments alone, and these are keywords.
+        words = {"expected": self.expected, "received": self.received, "remedy": self.remedy}
+        return _restored, (type(self), self.problem, words)
+
     def __str__(self) -> str:
         parts = [self.problem]
         if self.expected:
@@ -32,6 +39,10 @@ class SightlineError(Exception):
             parts.append(f"received {self.received}")
         line = "; ".join(parts)
         return f"{line}. {self.remedy}" if self.remedy else line
+
+
+def _restored(kind: type[SightlineError], problem: str, words: dict[str, str | None]) -> SightlineError:
+    return kind(problem, **words)
 
 
 class SettingsError(SightlineError):
@@ -68,6 +79,10 @@ class VectorRejected(SightlineError):
 
 class SegmentCorrupt(SightlineError):
     """A file of the index is damaged; the message names it."""
+
+
+class RecordCorrupt(SightlineError):
+    """Bytes on the embeddings topic are no embedding record."""
 
 
 class BundleError(SightlineError):

@@ -12,7 +12,7 @@ from models.space import Space
 from stream_app import kafka
 from stream_app.album import Photo, PhotoPoint
 from stream_app.catalogue import ROW_LABELS, PhotoRow
-from stream_app.records import EmbeddingRecord, PhotoEmbedded, photo_key, record_from_bytes
+from stream_app.records import EmbeddingRecord, PhotoEmbedded, photo_key, record_of
 from stream_app.settings import Settings
 from stream_app.topics import changelog_topic, embeddings_topic
 
@@ -28,10 +28,10 @@ async def read_points(settings: Settings, space: Space, count: int) -> list[Phot
     """
     sample = FairSample(count)
     async for message in kafka.read_topic(settings, embeddings_topic(settings, space.vision_id)):
-        if message.value:
-            sample.offer(record_from_bytes(message.value))
+        if record := record_of(message):
+            sample.offer(record)
     photos = sample.photos()
-    rows = await _rows(settings, {each.photo_id for each in photos})
+    rows = await read_rows(settings, {each.photo_id for each in photos})
     points: list[PhotoPoint] = []
     for start in range(0, len(photos), BATCH_SIZE):
         points += await asyncio.to_thread(_points, space, photos[start : start + BATCH_SIZE], rows)
@@ -83,7 +83,7 @@ def _place(photo_id: int) -> bytes:
     return hashlib.blake2b(photo_key(photo_id), digest_size=8).digest()
 
 
-async def _rows(settings: Settings, wanted: set[int]) -> dict[int, PhotoRow]:
+async def read_rows(settings: Settings, wanted: set[int]) -> dict[int, PhotoRow]:
     """The rows of the table `photos`, which know titles, tags and photographers."""
     keys = {photo_key(each) for each in wanted}
     newest: dict[bytes, bytes] = {}

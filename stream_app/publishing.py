@@ -83,7 +83,12 @@ class _Folder:
         report, begun = PublishReport(), False
         async for _ in watch_folder(self._root):
             try:
-                report += await self.publish(sender, progress and not begun, only_news=begun)
+                news = await self.publish(sender, progress and not begun, only_news=begun)
+                report += news
+                if not begun:
+                    self._console.print(f"Following {self._root}: new, changed and vanished photos", markup=False)
+                elif news != PublishReport():
+                    self._console.print(f"{self._root.name}: {news}", markup=False)
                 begun = True
             except ServiceUnavailable as error:
                 if not begun:

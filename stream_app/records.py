@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
 
+from stream_app.errors import RecordCorrupt
 from stream_app.versions import Version
+
+log = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct(">I")
 
@@ -63,13 +68,54 @@ def record_to_bytes(record: EmbeddingRecord) -> bytes:
     return _framed(header, b"".join(each.tobytes() for each in arrays))
 
 
+class Message(Protocol):
+    """What aiokafka and Faust both call a message."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def value(self) -> Any: ...
+
+
+def record_of(message: Message) -> EmbeddingRecord | None:
+    """The record of a message; None for what is none, which is said once, and which nobody must stumble over again."""
+    if message.value is None:
+        return None
+    try:
+        return record_from_bytes(message.value)
+    except RecordCorrupt as error:
+        log.warning(
+            "left out: %s, partition %d, offset %d: %s", message.topic, message.partition, message.offset, error
+        )
+        return None
+
+
 def record_from_bytes(data: bytes) -> EmbeddingRecord:
-    """The inverse of `record_to_bytes`; raises ValueError on bytes that are no record."""
+    """The inverse of `record_to_bytes`; raises RecordCorrupt on bytes that are no record."""
+    try:
+        record = _parse(data)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, struct.error) as error:
+        raise RecordCorrupt(
+            "Bytes are no embedding record",
+            expected="what an embed agent of Sightline wrote",
+            received=f"{len(data)} bytes, {error}",
+        ) from error
+    if isinstance(record, PhotoEmbedded) and not np.isfinite(record.image_embedding).all():
+        raise RecordCorrupt("An embedding record has numbers that are not finite", received=f"photo {record.photo_id}")
+    return record
+
+
+def _parse(data: bytes) -> EmbeddingRecord:
     if len(data) < _LENGTH.size:
         raise ValueError(f"an embedding record has at least {_LENGTH.size} bytes, received {len(data)}")
     (length,) = _LENGTH.unpack_from(data)
     header = orjson.loads(data[_LENGTH.size : _LENGTH.size + length])
-    version = Version(*header.pop("version"))
+    version = Version(*(_whole(each) for each in header.pop("version")))
+    header["photo_id"] = _whole(header["photo_id"])
     if "lengths" not in header:
         return PhotoRemoved(header["photo_id"], version)
     d, t, s = header.pop("lengths")
@@ -83,6 +129,12 @@ def record_from_bytes(data: bytes) -> EmbeddingRecord:
         label_scores=np.frombuffer(data, "<f2", s, at + 2 * (d + t)),
         **header,
     )
+
+
+def _whole(number: object) -> int:
+    if not isinstance(number, int):
+        raise TypeError(f"{number!r} is no whole number")
+    return number
 
 
 def photo_key(photo_id: int) -> bytes:

@@ -32,6 +32,8 @@ from stream_app.worker import bundle_dir
 #: A worker that dies so often within a minute will not get better by itself.
 RESTARTS_PER_MINUTE_MAX = 5
 STOP_SECONDS_MAX = 10.0
+#: How many more photos are findable when the terminal says so while they still come in.
+SAID_EVERY = 100
 
 console = Console(stderr=True, highlight=False)
 
@@ -39,7 +41,7 @@ console = Console(stderr=True, highlight=False)
 def run_up(settings: Settings, folders: Sequence[Path]) -> None:
     """Run until interrupted; raises a SightlineError when something cannot start."""
     check_port_free(settings.web_host, settings.web_port)
-    with console.status("Preparing the model bundle (once)…"):
+    with console.status("Looking at the model bundle; the first time, it is built…"):
         folder = bundle_dir(settings)
     services = LocalServices(settings)
     with services as complete, noted(complete):
@@ -69,6 +71,8 @@ class _Supervisor:
             keeper = LogKeeper(self._settings, self._specs)
             await keeper.start()
         tasks = [self._keep_worker(), self._check_services(), self._publish_folders(), self._report()]
+        if keeper:
+            tasks.append(keeper.failed())
         running = [asyncio.create_task(each) for each in tasks]
         try:
             await self._until_stopped(running)
@@ -153,16 +157,19 @@ class _Supervisor:
 
     async def _report(self) -> None:
         """Say where the album is as soon as it can be opened, and how many photos can be found."""
-        begun, findable = time.monotonic(), -1
         url = f"http://{self._settings.web_host}:{self._settings.web_port}"
+        said, before = -1, -1
         while True:
             stats = await asyncio.to_thread(_stats, url)
             if stats and stats["ready"]:
-                if findable < 0:
+                if said < 0:
                     console.print(f"Your album is open: [bold]{url}/[/bold]   (Ctrl-C stops everything)")
-                if stats["photos"] != findable:
-                    findable = stats["photos"]
-                    console.print(f"{findable:,} photos findable after {time.monotonic() - begun:.0f} s")
+                now = stats["photos"]
+                # Now and then while photos come in, and once more when no others follow: not a line for each.
+                if now != said and (now == before or now - said >= SAID_EVERY):
+                    console.print(f"{now:,} {'photo' if now == 1 else 'photos'} findable")
+                    said = now
+                before = now
             await asyncio.sleep(1)
 
 

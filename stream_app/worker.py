@@ -7,14 +7,15 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import faust
 
 from models.bundle import ensure_bundle, read_manifest
 from models.space import Space
 from stream_app.app import create_app
-from stream_app.encoders import make_encoder
-from stream_app.errors import SettingsError
+from stream_app.encoders import check_encoder, make_encoder
+from stream_app.errors import SettingsError, SightlineError
 from stream_app.local_services import check_port_free
 from stream_app.settings import Settings
 from stream_app.topics import create_topics, log_id, topic_specs
@@ -41,14 +42,31 @@ def run_worker(settings: Settings) -> None:
     check_port_free(settings.web_host, settings.web_port)
     _make_data_dir(settings)
     folder = bundle_dir(settings)
+    asyncio.run(check_encoder(settings, folder))
     asyncio.run(create_topics(settings, topic_specs(settings, read_manifest(folder).vision_id)))
     cluster = asyncio.run(log_id(settings))
     app = create_app(settings, Space.load(folder), make_encoder(settings, folder), cluster)
     # Faust says at every batch of rows that its buffer is being used.
     logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
     level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")
+    if level.upper() != "DEBUG":
+        _say_expected_problems_in_one_line()
     worker = faust.Worker(app, loglevel=level, stdout=sys.stderr, quiet=True, redirect_stdouts=False)
+    worker.spinner = None  # it writes escape codes even when it is quiet
     raise worker.execute_from_commandline()
+
+
+def _say_expected_problems_in_one_line() -> None:
+    """A traceback says nothing more of an error that already says what to do."""
+    make_record = logging.getLogRecordFactory()
+
+    def make_short_record(*arguments: Any, **keywords: Any) -> logging.LogRecord:
+        record = make_record(*arguments, **keywords)
+        if record.exc_info and isinstance(record.exc_info[1], SightlineError):
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {record.exc_info[1]}", (), None
+        return record
+
+    logging.setLogRecordFactory(make_short_record)
 
 
 def _make_data_dir(settings: Settings) -> None:

@@ -115,6 +115,14 @@ class TestASecondLife:
             async with Run(tmp_path):
                 pass
 
+    async def test_a_folder_in_the_place_of_the_file_is_named(self, tmp_path):
+        """As a damaged file is."""
+        tmp_path.joinpath("log.sqlite").mkdir()
+
+        with pytest.raises(SegmentCorrupt, match="received a folder"):
+            async with Run(tmp_path):
+                pass
+
 
 class TestKnowingThatItIsKept:
     """`holds` and `until_kept`, as another process asks."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stream_app.records import PhotoEmbedded, PhotoRemoved, photo_key, record_from_bytes, record_to_bytes
+from stream_app.errors import RecordCorrupt
+from stream_app.records import PhotoEmbedded, PhotoRemoved, photo_key, record_from_bytes, record_of, record_to_bytes
 from stream_app.versions import CLOCK_SKEW_MS_MAX, KIND_CHANGED, KIND_DELETED, Version, version_of
 
 
@@ -49,8 +55,40 @@ class TestRecords:
     @pytest.mark.parametrize("length", [0, 3, 10, 400, 2000])
     def test_a_truncated_record_is_refused(self, length):
         """Half an embedding is none."""
-        with pytest.raises(ValueError):
+        with pytest.raises(RecordCorrupt):
             record_from_bytes(record_to_bytes(a_photo())[:length])
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_are_a_record_or_refused(self, data: bytes):
+        """A stranger may write to the topic; no reader may die of it."""
+        try:
+            record_from_bytes(data)
+        except RecordCorrupt:
+            return
+
+    @given(st.data())
+    def test_a_damaged_record_is_a_record_or_refused(self, data: st.DataObject):
+        """Whatever byte a disk turns over."""
+        written = bytearray(record_to_bytes(a_photo()))
+        written[data.draw(st.integers(0, 300))] = data.draw(st.integers(0, 255))
+        try:
+            assert record_from_bytes(bytes(written)).photo_id >= -(2**63)
+        except RecordCorrupt:
+            return
+
+    def test_numbers_that_are_not_finite_are_refused(self):
+        """They would spoil every search."""
+        broken = replace(a_photo(), image_embedding=np.array([1, np.nan], np.float16))
+
+        with pytest.raises(RecordCorrupt, match="not finite"):
+            record_from_bytes(record_to_bytes(broken))
+
+    def test_a_reader_leaves_out_what_is_no_record(self, caplog):
+        """It says where it lies, and goes on."""
+        message = SimpleNamespace(topic="photo-embeddings", partition=2, offset=7, value=b"\x00\x00\x00\x02{}")
+
+        assert record_of(message) is None
+        assert "photo-embeddings, partition 2, offset 7" in caplog.text
 
     def test_a_key_is_ascii_decimals(self):
         """So that every client's partitioner and every table agree."""
