@@ -100,14 +100,21 @@ class RemoteEncoder:
 
     async def start(self) -> None:
         """Ask the server for its model; EncoderFailed when it is another one. A server that is away may come later."""
-        try:
-            await self._check_server()
-        except EncoderUnavailable as away:
-            if isinstance(away.__cause__, OtherModel):
-                raise EncoderFailed(
-                    away.problem, expected=away.expected, received=away.received, remedy=away.remedy
-                ) from away
-            log.warning("%s Photos wait for it.", away)
+        for attempt in range(TRIES):
+            await _pause(attempt)
+            try:
+                await self._ask([self._grey])
+                return
+            except CircuitOpen:
+                return
+            except OtherModel as other:  # while servers are replaced, another one of them may answer next
+                failure = self._unavailable(other)
+            except (RequestRefused, ServerAway, ServerUnfit, AnswerWrong) as failed:
+                log.warning("%s; photos wait for it", self._unavailable(failed))
+                return
+        raise EncoderFailed(
+            failure.problem, expected=failure.expected, received=failure.received, remedy=failure.remedy
+        )
 
     async def encode_images(self, images: Sequence[bytes]) -> list[Answer]:
         """One answer per photo, in order; EncoderUnavailable when the server is away or of no use."""
@@ -148,8 +155,10 @@ class RemoteEncoder:
             if all(isinstance(each, Encoding) for each in answers):
                 self._keep_below(len(squares), refused)
             return answers
-        rows = zip(squares, prediction.finite, _encodings(squares, prediction), strict=True)
-        return [encoding if finite else await self._judge(square) for square, finite, encoding in rows]
+        return [
+            _encoding(square, prediction, row) if prediction.finite[row] else await self._judge(square)
+            for row, square in enumerate(squares)
+        ]
 
     async def _run_halves(self, squares: list[Square]) -> list[Answer]:
         middle = (len(squares) + 1) // 2
@@ -162,7 +171,7 @@ class RemoteEncoder:
             try:
                 prediction = await self._predict([square])
                 if prediction.finite[0]:
-                    return _encodings([square], prediction)[0]
+                    return _encoding(square, prediction, 0)
                 why = NOT_FINITE
             except RequestRefused as refused:
                 why = str(refused)
@@ -173,15 +182,10 @@ class RemoteEncoder:
         """Have a grey square encoded; EncoderUnavailable when that cannot be."""
         try:
             prediction = await self._predict([self._grey])
-            why = None if prediction.finite[0] else NOT_FINITE
         except RequestRefused as refused:
-            why = str(refused)
-        if why:
-            raise EncoderUnavailable(
-                f"The encoder's server at {self._address} has no use for any photo",
-                expected="a bundle's saved_model, with image files as input",
-                received=why,
-            )
+            raise self._unavailable(refused) from refused
+        if not prediction.finite[0]:
+            raise self._unavailable(RequestRefused(NOT_FINITE))
 
     def _keep_below(self, count: int, refused: Exception) -> None:
         """Send no more batches as large as one that was refused, though each of its photos was taken."""
@@ -228,7 +232,7 @@ class RemoteEncoder:
 
     def _circuit_changed(self, is_open: bool) -> None:
         if is_open:
-            log.error("%s Nothing is asked of it for a while.", self._unavailable(self._last_failure))
+            log.error("%s; nothing is asked of it for a while", self._unavailable(self._last_failure))
         else:
             log.warning("The encoder's server at %s answers again.", self._address)
         self._observer.circuit_changed(is_open)
@@ -246,23 +250,22 @@ class RemoteEncoder:
         if isinstance(failure, ServerUnfit):
             remedy = f"Is {self._address.model!r} the name of the model, and is it loaded?"
             return EncoderUnavailable(f"{server} cannot encode", received=str(failure), remedy=remedy)
+        if isinstance(failure, RequestRefused):
+            expected = "a bundle's saved_model, with image files as input"
+            return EncoderUnavailable(f"{server} has no use for any photo", expected=expected, received=str(failure))
         if isinstance(failure, AnswerWrong):
             return EncoderUnavailable(f"{server} answers wrongly", received=str(failure))
         return EncoderUnavailable(f"{server} does not answer", received=str(failure))
 
 
-def _encodings(squares: Sequence[Square], prediction: Prediction) -> list[Answer]:
-    rows = zip(squares, prediction.image_embedding, prediction.label_indices, prediction.label_scores, strict=True)
-    return [
-        Encoding(
-            image_embedding=embedding.astype(np.float16),
-            label_indices=indices[:LABELS_KEPT].astype(np.uint16),
-            label_scores=scores[:LABELS_KEPT].astype(np.float16),
-            width_px=square.width_px,
-            height_px=square.height_px,
-        )
-        for square, embedding, indices, scores in rows
-    ]
+def _encoding(square: Square, prediction: Prediction, row: int) -> Encoding:
+    return Encoding(
+        image_embedding=prediction.image_embedding[row].astype(np.float16),
+        label_indices=prediction.label_indices[row, :LABELS_KEPT].astype(np.uint16),
+        label_scores=prediction.label_scores[row, :LABELS_KEPT].astype(np.float16),
+        width_px=square.width_px,
+        height_px=square.height_px,
+    )
 
 
 async def _pause(attempt: int) -> None:
