@@ -47,7 +47,15 @@ def parse_terms(text: str) -> list[tuple[int, str]]:
 
 def embed_query(text: str, vocabulary: Vocabulary) -> WordQuery:
     """The query's unit vector; UnknownWords when no word is known, QueryRejected when the terms cancel out."""
-    return embed_terms(parse_terms(text), vocabulary)
+    return embed_terms(parse_terms(_with_gaps(text, vocabulary)), vocabulary)
+
+
+def _with_gaps(text: str, vocabulary: Vocabulary) -> str:
+    """`king-man+woman` as it was meant: beside a plus without gaps, a hyphen is a minus unless it joins a known word."""
+    if "+" not in text or " " in text.strip():
+        return text
+    terms = text.split("+")
+    return " + ".join(term if vocabulary.fold(term) else re.sub(r"(?<=\w)-(?=\w)", " - ", term) for term in terms)
 
 
 def embed_terms(terms: list[tuple[int, str]], vocabulary: Vocabulary) -> WordQuery:

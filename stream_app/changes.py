@@ -67,7 +67,7 @@ class AlbumChanges:
                 f"There is no photo {photo_id}",
                 expected="the photo_id of an uploaded photo",
                 received=f"{photo_id}, which is unknown or was deleted",
-                remedy="GET /api/photos lists what there is.",
+                remedy="The album itself, at / or /api/photos, shows what there is.",
             )
         return row
 

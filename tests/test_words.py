@@ -108,6 +108,15 @@ def test_a_plus_that_an_address_lost_is_found_again(vocabulary: Vocabulary) -> N
     assert parse_terms("king - man   woman") == [(1, "king"), (-1, "man"), (1, "woman")]
 
 
+def test_arithmetic_may_be_typed_without_gaps(vocabulary: Vocabulary) -> None:
+    """A hyphen is a minus where a plus shows that a sum is meant, unless it joins a word that is known."""
+    spaced = embed_query("king - man + woman", vocabulary)
+
+    np.testing.assert_allclose(embed_query("king-man+woman", vocabulary).vector, spaced.vector)
+    assert embed_query("t-shirt+dog", vocabulary).known == ["t-shirt", "dog"]
+    assert embed_query("king-man", vocabulary).known == ["king", "man"]
+
+
 def test_the_nearest_word_to_a_word_is_itself(vocabulary: Vocabulary) -> None:
     """The vocabulary is searched by cosine, best first, and small words are no answer."""
     nearest = vocabulary.nearest(vocabulary.vector("dog"), 100)

@@ -34,7 +34,15 @@ class PageViews:
 
     def routes(self) -> list[web.RouteDef]:
         """Every route of the page."""
-        return [web.get("/", self.index), web.get("/static/{name}", self.part)]
+        return [
+            web.get("/", self.index),
+            web.get("/static/{name}", self.part),
+            web.get("/faust", self.faust_stats),
+        ]
+
+    async def faust_stats(self, request: web.Request) -> web.Response:
+        """Faust's own page has its address with a slash only; people type it without."""
+        raise web.HTTPPermanentRedirect("/faust/")
 
     async def index(self, request: web.Request) -> web.Response:
         """The page itself."""

@@ -68,7 +68,7 @@ function note(heading, ...text) {
 }
 
 function took(result) {
-  return result.tookMs === undefined ? "" : ` · ${plural(result.items.length, "photo")} in ${Math.max(1, Math.round(result.tookMs))} ms`;
+  return result.tookMs === undefined ? "" : ` · the ${plural(result.items.length, "photo")} that come nearest, in ${Math.max(1, Math.round(result.tookMs))} ms`;
 }
 
 export function sentence(text) {

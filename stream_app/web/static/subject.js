@@ -108,7 +108,7 @@ function deleteButton(onDelete) {
   button.addEventListener("click", async () => {
     if (Date.now() - asked > CONFIRM_MS) {
       asked = Date.now();
-      button.textContent = "Delete for good?";
+      button.textContent = "Delete from the album? A file in a folder of yours stays there";
       setTimeout(() => { button.textContent = "Delete"; }, CONFIRM_MS);
       return;
     }
