@@ -51,7 +51,7 @@ def embed_query(text: str, vocabulary: Vocabulary) -> WordQuery:
 
 
 def _with_gaps(text: str, vocabulary: Vocabulary) -> str:
-    """`king-man+woman` as it was meant: beside a plus without gaps, a hyphen is a minus unless it joins a known word."""
+    """`king-man+woman` as it was meant: beside a plus, a hyphen is a minus unless it joins a known word."""
     if "+" not in text or " " in text.strip():
         return text
     terms = text.split("+")
