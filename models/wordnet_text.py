@@ -16,6 +16,8 @@ from typing import NamedTuple
 from models.word_tags import TagCounts, words_of
 
 PARTS_OF_SPEECH = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
+# Hypernym, the kind of an instance, what an adjective is similar to, what an adverb or adjective comes from.
+KINDS = ("@", "@i", "&", "\\")
 LEVELS = 2  # how far up: a dog is a canine, and that is a carnivore
 PARENTS_MAX = 2
 MARKER = re.compile(r"\((a|p|ip)\)$")  # where an adjective may stand
@@ -49,6 +51,10 @@ class WordNetText:
                 kinds += [word for key in above for word in meanings[key].words]
                 above = [key for each in above for key in meanings[each].parents][:PARENTS_MAX]
             yield meaning.words + kinds + words_of(meaning.gloss)
+            # Again for single words: one that is in no other meaning's sentence ("zoo") would be too rare to learn.
+            singles = [word for word in meaning.words if "_" not in word]
+            if singles and meaning.parents:
+                yield singles + [word for key in meaning.parents for word in meanings[key].words]
 
 
 def _read(folder: Path, part: str) -> Iterator[tuple[str, _Meaning]]:
@@ -64,5 +70,5 @@ def _parse(fields: Sequence[str], part: str, gloss: str) -> tuple[str, _Meaning]
     words = [MARKER.sub("", fields[4 + 2 * i]).lower() for i in range(word_count)]
     pointers = fields[5 + 2 * word_count :][: 4 * int(fields[4 + 2 * word_count])]
     triples = zip(pointers[0::4], pointers[1::4], pointers[2::4], strict=True)
-    parents = [kind + offset for symbol, offset, kind in triples if symbol in ("@", "@i")]
+    parents = [kind + offset for symbol, offset, kind in triples if symbol in KINDS]
     return part + fields[0], _Meaning(words, parents[:PARENTS_MAX], gloss)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -80,16 +80,7 @@ async def read_topic(settings: Settings, topic: str) -> AsyncIterator[ConsumerRe
     """
     async with consumer(settings) as client:
         try:
-            # Asked for by its name, a topic that is not there would be made.
-            if topic not in await client.topics():
-                raise SettingsError(
-                    f"There is no topic {topic}",
-                    expected="the topics of a worker that ran before",
-                    remedy="Start a worker first, with the same SIGHTLINE_BUNDLE, _APP_ID and _TOPIC_PREFIX.",
-                )
-            here = [TopicPartition(topic, each) for each in range(settings.partition_count)]
-            client.assign(here)
-            await client.seek_to_beginning(*here)
+            here = await _from_the_beginning(client, settings, topic)
             ends = await client.end_offsets(here)
             # Compaction leaves gaps, also at the end: the position says where the end is, not what was seen.
             while waiting := [each for each in here if await client.position(each) < ends[each]]:
@@ -99,6 +90,36 @@ async def read_topic(settings: Settings, topic: str) -> AsyncIterator[ConsumerRe
                             yield record
         except KafkaError as error:
             raise no_answer(settings, error) from error
+
+
+async def follow_topic(settings: Settings, topic: str) -> AsyncGenerator[list[ConsumerRecord], None]:
+    """The records of `topic` from the beginning, then those that come, until the caller stops; empty lists meanwhile.
+
+    Raises as `read_topic` does.
+    """
+    async with consumer(settings) as client:
+        try:
+            await _from_the_beginning(client, settings, topic)
+            while True:
+                arrived = await client.getmany(timeout_ms=200)
+                yield [record for records in arrived.values() for record in records]
+        except KafkaError as error:
+            raise no_answer(settings, error) from error
+
+
+async def _from_the_beginning(client: AIOKafkaConsumer, settings: Settings, topic: str) -> list[TopicPartition]:
+    """Place a consumer before the first record of a topic that is there."""
+    # Asked for by its name, a topic that is not there would be made.
+    if topic not in await client.topics():
+        raise SettingsError(
+            f"There is no topic {topic}",
+            expected="the topics of a worker that ran before",
+            remedy="Start a worker first, with the same SIGHTLINE_BUNDLE, _APP_ID and _TOPIC_PREFIX.",
+        )
+    here = [TopicPartition(topic, each) for each in range(settings.partition_count)]
+    client.assign(here)
+    await client.seek_to_beginning(*here)
+    return here
 
 
 def no_answer(settings: Settings, error: BaseException) -> ServiceUnavailable:
