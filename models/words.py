@@ -23,6 +23,7 @@ STOP_WORDS = frozenset(
     {"a", "an", "and", "at", "by", "for", "from", "in", "into", "is", "it", "its", "of", "on", "or", "over"}
     | {"the", "their", "this", "to", "under", "with"}
 )
+PHRASE_WORDS_MAX = 4
 ANSWERS_FILE = "answers.txt"
 
 
@@ -74,23 +75,41 @@ class Vocabulary:
         return (total / norm if norm > 1e-6 else None), known, unknown
 
     def _split(self, text: str) -> tuple[list[str], list[str]]:
-        """Known and unknown words; a hyphenated word stays whole where it is known, and so does a joined pair."""
+        """Known and unknown words; those that the vocabulary joins are one: ice-cream as a whole, new_york anywhere."""
         whole = text.strip().replace(" ", "-")
         if " " in text.strip() and whole.lower() in self.rank_of:
             return [whole.lower()], []
         known: list[str] = []
         unknown: list[str] = []
-        for typed in _meaningful(text.split()):
-            parts = [typed] if self.fold(typed) else [part for part in typed.split("-") if part]
-            for part in parts:
-                form = self.fold(part)
-                known.append(form) if form else unknown.append(part)
+        typed = _bare(text.split())
+        only_small_words = all(word.lower() in STOP_WORDS for word in typed)
+        while typed:
+            joined, count = self._phrase_at_start(typed)
+            if joined is not None:
+                known.append(joined)
+            elif only_small_words or typed[0].lower() not in STOP_WORDS:
+                self._take(typed[0], known, unknown)
+            typed = typed[count:]
         return known, unknown
+
+    def _phrase_at_start(self, typed: Sequence[str]) -> tuple[str | None, int]:
+        """The longest known phrase that the words begin with, and how many they are; (None, 1) when there is none."""
+        for count in range(min(len(typed), PHRASE_WORDS_MAX), 1, -1):
+            if joined := self.fold("_".join(typed[:count])):
+                return joined, count
+        return None, 1
+
+    def _take(self, typed: str, known: list[str], unknown: list[str]) -> None:
+        """Sort in a word; one with hyphens that is not known as a whole falls into its parts."""
+        for part in [typed] if self.fold(typed) else [part for part in typed.split("-") if part]:
+            form = self.fold(part)
+            known.append(form) if form else unknown.append(part)
 
     def suggestions(self, word: str, count: int = 3) -> list[str]:
         """Frequent words that are spelt nearly so."""
         frequent = [each for each in self.words[:SUGGEST_RANK_MAX] if abs(len(each) - len(word)) <= 2]
-        return difflib.get_close_matches(word.lower(), frequent, n=count, cutoff=0.75)
+        near = difflib.get_close_matches(word.lower(), frequent, n=count, cutoff=0.75)
+        return [each.replace("_", " ") for each in near]
 
     @cached_property
     def _nearby(self) -> tuple[np.ndarray, np.ndarray]:
@@ -124,10 +143,9 @@ class Vocabulary:
         return [(self.words[rows[i]], float(scores[i])) for i in best]
 
 
-def _meaningful(typed: list[str]) -> list[str]:
-    """The words without the small ones, unless there is nothing else."""
-    stripped = [bare for word in typed if (bare := re.sub(r"^[^\w]+|[^\w]+$", "", word))]
-    return [word for word in stripped if word.lower() not in STOP_WORDS] or stripped
+def _bare(typed: list[str]) -> list[str]:
+    """The words without what stands around them."""
+    return [bare for word in typed if (bare := re.sub(r"^[^\w]+|[^\w]+$", "", word))]
 
 
 def _forms(word: str) -> list[str]:

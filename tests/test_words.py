@@ -13,6 +13,7 @@ from models.words import Vocabulary
 from stream_app.errors import BundleError, QueryRejected, UnknownWords
 
 WORDS = ["king", "man", "woman", "queen", "dog", "berry", "leaf", "t-shirt", "ice-cream", "red", "church", "the", "on"]
+WORDS += ["new_york", "statue_of_liberty", "hot_dog"]
 
 
 @pytest.fixture
@@ -76,6 +77,20 @@ def test_a_phrase_is_the_mean_of_its_words(vocabulary: Vocabulary) -> None:
 def test_two_words_that_the_vocabulary_joins_are_one(vocabulary: Vocabulary) -> None:
     """ "ice cream" is the word ice-cream, not some ice and some cream."""
     assert vocabulary.phrase("Ice cream")[1] == ["ice-cream"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [
+        ("red New York", ["red", "new_york"]),
+        ("hot dogs on the dog", ["hot_dog", "dog"]),
+        ("the Statue of Liberty", ["statue_of_liberty"]),
+        ("the on", ["the", "on"]),
+    ],
+)
+def test_a_phrase_of_the_vocabulary_is_found_anywhere(typed: str, known: list[str], vocabulary: Vocabulary) -> None:
+    """What the vocabulary writes with underscores is one word, also among others and in the plural."""
+    assert vocabulary.phrase(typed)[1:] == (known, [])
 
 
 def test_a_hyphenated_word_falls_into_its_known_parts(vocabulary: Vocabulary) -> None:
