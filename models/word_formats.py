@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -41,7 +42,7 @@ def read_word_vectors(path: Path, scratch: Path) -> WordVectors:
     try:
         read = _reader_of(path)
         found = read(path, scratch)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise WordsRejected(f"The words {path.name} cannot be read", received=str(error)) from error
     if not found.words:
         raise WordsRejected(f"There are no words in {path.name}")
@@ -99,7 +100,7 @@ def _is_binary(path: Path) -> bool:
     with _open(path) as file:
         header = _header(file.readline(WORD_BYTES_MAX))
         line = file.readline(WORD_BYTES_MAX + 40 * header[1]) if header else b""
-    if header is None or all(_is_number(field) for field in line.split()[-header[1] :]):
+    if header is None or header[1] == 0 or all(_is_number(field) for field in line.split()[-header[1] :]):
         return False
     numbers = line.rstrip(b"\r\n").partition(b" ")[2]
     return not numbers or not all(32 <= byte < 127 or byte == 9 for byte in numbers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import re
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,7 +168,7 @@ def open_tags(source: Path, separator: str | None = None) -> Together:
                 received=str(source),
             )
         return Together([TextLines(texts, separator), *map(read_photo_tags, events)])
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise WordsRejected(f"{source} cannot be read", received=str(error)) from error
 
 

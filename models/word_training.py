@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def _gather(sentences: Sentences, corpus: Path, plan: WordPlan, say: Progress) -
                 _write_line(file, sentence)
                 if line_count % LINES_PER_REPORT == 0:
                     say(f"Reading: {line_count:,} sentences", 0.0)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise WordsRejected("The text cannot be read to its end", received=str(error)) from error
     return seen, line_count
 
