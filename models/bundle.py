@@ -2,13 +2,12 @@
 
 bundle.json       what is in it, with a hash of each file
 saved_model/1/    the vision model and the way to the words, laid out as TF Serving wants it
-words.txt, word_vectors.npy, answers.txt, labels.txt, space.npz
+words.txt, word_vectors.npy, answers.txt, labels.txt, tags.tsv, space.npz
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -20,13 +19,26 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from models.manifest import VISION_DIR, BundleManifest, hash_files, read_manifest, verify_bundle, write_manifest
+from models.bundle_fit import SPACE_FILE, check_fit
+from models.linear_projection import TrainedProjection
+from models.manifest import (
+    TAGS_FILE,
+    VISION_DIR,
+    BundleManifest,
+    Ingredients,
+    hash_files,
+    make_space_id,
+    make_vision_id,
+    read_manifest,
+    sha256_of,
+    verify_bundle,
+    write_manifest,
+)
 from models.projection import RECIPE, SpaceArrays, derive_space
-from models.space import LABELS_FILE, SPACE_FILE
+from models.space import LABELS_FILE
 from models.tags import ClassTags, format_tags, read_tags
 from models.vision import BuiltVision, VisionModel, vision_model
 from models.word_sources import SourceWords, save_words, word_source
@@ -43,9 +55,13 @@ def build_bundle(
     *,
     vision: str = "efficientnet_lite0",
     words: str = "glove_6b_50d",
+    projection: TrainedProjection | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Make the bundle from installed packages; whole or not at all, and the same each time. Takes seconds."""
+    """Make the bundle from installed packages, and a trained projection where there is one.
+
+    Whole or not at all, and the same each time. Takes seconds.
+    """
     say = progress or (lambda line: None)
     model, read_words = vision_model(vision), word_source(words)
     say(f"Reading the weights of {vision}")
@@ -53,7 +69,7 @@ def build_bundle(
     say(f"Reading the words of {words}")
     source = read_words()
     say("Deriving the space that photos and words share")
-    return write_bundle(bundle_dir, model, built, words, source, read_tags())
+    return write_bundle(bundle_dir, model, built, words, source, read_tags(), projection)
 
 
 def build_tiny_bundle(bundle_dir: Path) -> Path:
@@ -64,26 +80,53 @@ def build_tiny_bundle(bundle_dir: Path) -> Path:
 
 
 def write_bundle(
-    bundle_dir: Path, model: VisionModel, built: BuiltVision, words: str, source: SourceWords, classes: list[ClassTags]
+    bundle_dir: Path,
+    model: VisionModel,
+    built: BuiltVision,
+    words: str,
+    source: SourceWords,
+    classes: list[ClassTags],
+    projection: TrainedProjection | None = None,
 ) -> Path:
     """Write a bundle from its parts; a folder that is there already is replaced only when the new one is whole."""
     if len(classes) != built.classifier.shape[1]:
         raise BundleError("The tags do not fit the network", expected=f"{built.classifier.shape[1]} classes")
-    arrays = derive_space(built.classifier, built.classifier_bias, built.mean_embedding, classes, source.vocabulary)
-    vision_id = _short_hash(model.name, model.preprocessing, built.fingerprint)
-    space_id = _short_hash(vision_id, source.fingerprint, RECIPE, *format_tags(classes))
     from models.saved_model import save_vision  # TensorFlow with it
 
+    space = derive_space(built.classifier, built.classifier_bias, built.mean_embedding, classes, source.vocabulary)
+    arrays = asdict(space) | (projection.arrays() if projection else {})
+    vision_id = make_vision_id(model.name, model.preprocessing, built.fingerprint)
     with _whole_or_nothing(bundle_dir) as folder:
-        save_vision(built.module, folder / VISION_DIR, model=model, vision_id=vision_id, arrays=asdict(arrays))
-        save_words(source.vocabulary, folder)
-        np.savez(folder / SPACE_FILE, **asdict(arrays))
-        labels = "\n".join(each.names[0].text for each in classes)
-        (folder / LABELS_FILE).write_text(labels, encoding="utf-8", newline="\n")
-        answers = "\n".join(words_for_things(classes, source.vocabulary))
-        (folder / ANSWERS_FILE).write_text(answers, encoding="utf-8", newline="\n")
-        write_manifest(folder, _manifest(folder, model, words, vision_id, space_id, arrays))
+        save_vision(built.module, folder / VISION_DIR, model=model, vision_id=vision_id, arrays=arrays)
+        np.savez(folder / SPACE_FILE, **arrays)
+        _write_words(folder, classes, source.vocabulary)
+        ingredients = Ingredients(
+            weights=built.fingerprint,
+            words=source.fingerprint,
+            tags=sha256_of(folder / TAGS_FILE),
+            recipe=RECIPE,
+            projection=_fingerprint(projection),
+        )
+        write_manifest(folder, _manifest(folder, model, words, ingredients, space))
     return bundle_dir
+
+
+def _write_words(folder: Path, classes: list[ClassTags], vocabulary: Vocabulary) -> None:
+    save_words(vocabulary, folder)
+    lines_of = {
+        TAGS_FILE: [*format_tags(classes), ""],
+        LABELS_FILE: [each.names[0].text for each in classes],
+        ANSWERS_FILE: words_for_things(classes, vocabulary),
+    }
+    for name, lines in lines_of.items():
+        (folder / name).write_text("\n".join(lines), encoding="utf-8", newline="\n")
+
+
+def _fingerprint(projection: TrainedProjection | None) -> str:
+    """The hash of a trained layer; it was trained once and came as it is, so its own numbers count."""
+    if projection is None:
+        return ""
+    return hashlib.sha256(b"".join(array.tobytes() for array in projection.arrays().values())).hexdigest()
 
 
 def words_for_things(classes: list[ClassTags], vocabulary: Vocabulary) -> list[str]:
@@ -93,28 +136,24 @@ def words_for_things(classes: list[ClassTags], vocabulary: Vocabulary) -> list[s
 
 
 def _manifest(
-    folder: Path, model: VisionModel, words: str, vision_id: str, space_id: str, arrays: SpaceArrays
+    folder: Path, model: VisionModel, words: str, ingredients: Ingredients, space: SpaceArrays
 ) -> BundleManifest:
-    label_count, joint_dimensions = arrays.tag_vectors.shape
-    image_dimensions, image_axes = arrays.image_axes.shape
-    joint_axes = arrays.joint_axes.shape[1]
+    vision_id = make_vision_id(model.name, model.preprocessing, ingredients.weights)
+    label_count, joint_dimensions = space.tag_vectors.shape
+    image_dimensions, image_axes = space.image_axes.shape
     return BundleManifest(
         vision_id=vision_id,
-        space_id=space_id,
+        space_id=make_space_id(vision_id, ingredients),
         vision=model.name,
         words=words,
         preprocessing=model.preprocessing,
         image_dimensions=image_dimensions,
         joint_dimensions=joint_dimensions,
-        search_dimensions=joint_axes + image_axes,
+        search_dimensions=space.joint_axes.shape[1] + image_axes,
         label_count=label_count,
+        ingredients=ingredients,
         files=hash_files(folder),
     )
-
-
-def _short_hash(*parts: Any) -> str:
-    """Twelve hex digits of what names a model: the same on every machine."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @contextmanager
@@ -171,9 +210,9 @@ def _build_or_say(bundle_dir: Path, vision: str, words: str) -> tuple[str, str |
 
 
 def _is_whole(bundle_dir: Path) -> bool:
-    """Whether the bundle is there and undamaged; a damaged one is made again rather than complained about."""
+    """Whether the bundle is there, undamaged, and of these formulas; any other is made again, not complained about."""
     try:
-        verify_bundle(bundle_dir)
+        check_fit(bundle_dir, verify_bundle(bundle_dir))
     except BundleError:
         return False
     return True

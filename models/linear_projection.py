@@ -25,6 +25,22 @@ class LinearProjection:
         return unit(image_embeddings.astype(np.float32) @ self.weights + self.bias)
 
 
+@dataclass(frozen=True)
+class TrainedProjection:
+    """A projection and the weight it has in the joint embedding, from 0 to 1, as a bundle carries it."""
+
+    projection: LinearProjection
+    weight: float
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As `space.npz` keeps it."""
+        return {
+            "projection": self.projection.weights,
+            "projection_bias": self.projection.bias,
+            "projection_weight": np.array(self.weight, np.float32),
+        }
+
+
 def fit_ridge(image_embeddings: np.ndarray, targets: np.ndarray, *, penalty: float) -> LinearProjection:
     """Ridge regression of each photo's target [n, w]; `penalty` is in units of the embeddings' mean variance."""
     embeddings, mean = _centred(image_embeddings)

@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from models.bundle_fit import SPACE_FILE, check_fit
 from models.manifest import BundleManifest, verify_bundle
 from models.word_query import WordQuery, embed_query
 from models.words import Vocabulary
@@ -26,7 +27,6 @@ from stream_app.errors import VectorRejected
 
 Score = TypeVar("Score", float, np.ndarray)
 
-SPACE_FILE = "space.npz"
 LABELS_FILE = "labels.txt"
 
 
@@ -53,8 +53,10 @@ class Space:
 
     @classmethod
     def load(cls, bundle_dir: Path) -> Space:
-        """The space of a bundle whose files are all as they were made; BundleError otherwise."""
-        return cls(bundle_dir, verify_bundle(bundle_dir))
+        """The space of a bundle whose files are all as they were made, and fit; BundleError otherwise."""
+        manifest = verify_bundle(bundle_dir)
+        check_fit(bundle_dir, manifest)
+        return cls(bundle_dir, manifest)
 
     @property
     def joint_dimensions(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import subprocess
 import sys
@@ -13,72 +12,23 @@ import pytest
 from models import bundle
 from models.bundle import build_bundle, build_tiny_bundle, ensure_bundle, read_manifest
 from models.manifest import verify_bundle
-from models.space import Space
 from stream_app.errors import BundleError
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """A fresh tiny bundle."""
-    return build_tiny_bundle(tmp_path / "tiny")
-
-
-def test_a_bundle_made_twice_means_the_same(tiny: Path, tmp_path: Path) -> None:
+def test_a_bundle_made_twice_means_the_same(tiny_bundle: Path, tmp_path: Path) -> None:
     """Both ids are the same on every build, so that workers who build their own agree."""
-    again = read_manifest(build_tiny_bundle(tmp_path / "again"))
+    first, again = read_manifest(tiny_bundle), read_manifest(build_tiny_bundle(tmp_path / "again"))
 
-    assert (again.vision_id, again.space_id) == (read_manifest(tiny).vision_id, read_manifest(tiny).space_id)
+    assert (again.vision_id, again.space_id) == (first.vision_id, first.space_id)
 
 
-def test_a_bundle_lists_every_file_that_it_has(tiny: Path) -> None:
+def test_a_bundle_lists_every_file_that_it_has(tiny_bundle: Path) -> None:
     """The manifest names all files but itself."""
-    there = {path.relative_to(tiny).as_posix() for path in tiny.rglob("*") if path.is_file()}
+    there = {path.relative_to(tiny_bundle).as_posix() for path in tiny_bundle.rglob("*") if path.is_file()}
 
-    assert there == {*read_manifest(tiny).files, "bundle.json"}
-
-
-@pytest.mark.parametrize("name", ["space.npz", "words.txt", "saved_model/1/saved_model.pb"])
-def test_a_changed_file_is_named(name: str, tiny: Path) -> None:
-    """One bit more and the bundle is not loaded; the message says which file."""
-    with (tiny / name).open("ab") as file:
-        file.write(b"\0")
-
-    with pytest.raises(BundleError, match=name.split("/")[-1]):
-        Space.load(tiny)
-
-
-def test_a_missing_file_is_named(tiny: Path) -> None:
-    """A file that is gone is told apart from one that has changed."""
-    (tiny / "labels.txt").unlink()
-
-    with pytest.raises(BundleError, match=r"lacks .*labels\.txt"):
-        Space.load(tiny)
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", "no json", '{"format": 99}'])
-def test_a_damaged_manifest_is_refused(text: str, tiny: Path) -> None:
-    """Each gets one clear line."""
-    (tiny / "bundle.json").write_text(text)
-
-    with pytest.raises(BundleError):
-        read_manifest(tiny)
-
-
-def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
-    """The message names the file that was looked for."""
-    with pytest.raises(BundleError, match=r"bundle\.json"):
-        Space.load(tmp_path)
-
-
-def test_a_bundle_of_another_format_is_refused(tiny: Path) -> None:
-    """A later version's bundle is not misread."""
-    manifest = json.loads((tiny / "bundle.json").read_text())
-    (tiny / "bundle.json").write_text(json.dumps(manifest | {"format": 2}))
-
-    with pytest.raises(BundleError, match="another format"):
-        read_manifest(tiny)
+    assert there == {*read_manifest(tiny_bundle).files, "bundle.json"}
 
 
 def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,12 +79,12 @@ def test_two_processes_share_one_build_of_the_real_bundle(tmp_path: Path) -> Non
     assert {path.name for path in tmp_path.iterdir()} == {damaged.name, f".{damaged.name}.lock"}
 
 
-def test_a_space_is_loaded_without_tensorflow(tiny: Path) -> None:
+def test_a_space_is_loaded_without_tensorflow(tiny_bundle: Path) -> None:
     """A web worker starts quickly and stays small."""
     code = (
         "import sys; from pathlib import Path; from models.space import Space\n"
         "import models.bundle, models.encoder_process\n"
-        f"Space.load(Path({str(tiny)!r})).embed_words('red'); sys.exit('tensorflow' in sys.modules)"
+        f"Space.load(Path({str(tiny_bundle)!r})).embed_words('red'); sys.exit('tensorflow' in sys.modules)"
     )
 
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
