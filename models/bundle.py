@@ -47,6 +47,7 @@ from stream_app.errors import BundleError
 
 __all__ = ["BundleManifest", "build_bundle", "build_tiny_bundle", "ensure_bundle", "read_manifest", "verify_bundle"]
 
+SERVING_NAME = "sightline"  # the model's name at TF Serving
 Progress = Callable[[str], None]
 
 
@@ -87,17 +88,20 @@ def write_bundle(
     source: SourceWords,
     classes: list[ClassTags],
     projection: TrainedProjection | None = None,
+    serving_name: str = SERVING_NAME,
 ) -> Path:
     """Write a bundle from its parts; a folder that is there already is replaced only when the new one is whole."""
     if len(classes) != built.classifier.shape[1]:
         raise BundleError("The tags do not fit the network", expected=f"{built.classifier.shape[1]} classes")
     from models.saved_model import save_vision  # TensorFlow with it
+    from models.warmup import write_warmup
 
     space = derive_space(built.classifier, built.classifier_bias, built.mean_embedding, classes, source.vocabulary)
     arrays = asdict(space) | (projection.arrays() if projection else {})
     vision_id = make_vision_id(model.name, model.preprocessing, built.fingerprint)
     with _whole_or_nothing(bundle_dir) as folder:
         save_vision(built.module, folder / VISION_DIR, model=model, vision_id=vision_id, arrays=arrays)
+        write_warmup(folder / VISION_DIR, serving_name=serving_name)
         np.savez(folder / SPACE_FILE, **arrays)
         _write_words(folder, classes, source.vocabulary)
         ingredients = Ingredients(
