@@ -11,6 +11,8 @@ import click
 from stream_app import __version__
 from stream_app.cli_joint import evaluate
 from stream_app.cli_projector import projector
+from stream_app.cli_train import train
+from stream_app.cli_words import words
 from stream_app.errors import SightlineError
 from stream_app.running import with_running_services
 from stream_app.settings import Settings
@@ -92,7 +94,7 @@ def list_dead_letters() -> None:
     letters = asyncio.run(read(settings))
     for letter in letters:
         click.echo(letter)
-    click.echo(f"{len(letters)} dead letters", err=True)
+    click.echo(_counted(len(letters), "dead letter"), err=True)
 
 
 @dead_letters.command("replay")
@@ -101,7 +103,11 @@ def replay_dead_letters() -> None:
     from stream_app.dead_letters import replay_dead_letters as replay
 
     settings = with_running_services(Settings.from_environment())
-    click.echo(f"{asyncio.run(replay(settings))} dead letters replayed")
+    click.echo(f"{_counted(asyncio.run(replay(settings)), 'dead letter')} replayed")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @main.group()
@@ -132,6 +138,8 @@ def show_settings() -> None:
 
 main.add_command(evaluate)
 main.add_command(projector)
+main.add_command(train)
+main.add_command(words)
 
 if __name__ == "__main__":
     main()

@@ -35,7 +35,7 @@ _report = click.option("--report", type=click.Path(path_type=Path), help="Write 
 
 
 @click.command("words")
-@click.argument("source", type=click.Path(path_type=Path), required=False)
+@click.argument("sources", metavar="SOURCE...", type=click.Path(path_type=Path), nargs=-1)
 @click.option("--stream", is_flag=True, help="Learn from the tags of photo-activity: what is there, and what comes.")
 @click.option("--count", type=click.IntRange(1), help="With --stream: stop at so many photos with tags.")
 @click.option("--seconds", type=click.FloatRange(0), help="With --stream: stop after so long.")
@@ -45,20 +45,29 @@ _report = click.option("--report", type=click.Path(path_type=Path), help="Write 
 @click.option("--window", type=click.IntRange(1, 1000), default=5, show_default=True, help="Words to each side.")
 @click.option("--min-count", type=click.IntRange(1), default=2, show_default=True, help="Leave rarer words out.")
 @click.option("--words-max", type=click.IntRange(2), help="Leave the rarest words beyond so many out.")
+@click.option(
+    "--sample",
+    type=click.FloatRange(0, 1),
+    default=1e-3,
+    show_default=True,
+    help="Share from which words are passed over at times; 0 for few different tags.",
+)
 @click.option("--phrases", is_flag=True, help="Join words that belong together, as in new_york.")
 @click.option("--separator", help="What stands between the tags of a line, such as ','; default: lines are sentences.")
+@click.option("--paragraphs", is_flag=True, help="A sentence ends at an empty line, as in books, not with its line.")
 @click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="Threads; 1 repeats itself.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @_compare
 @_report
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def train_words(
-    source: Path | None,
+    sources: tuple[Path, ...],
     stream: bool,
     count: int | None,
     seconds: float | None,
     out: Path | None,
     separator: str | None,
+    paragraphs: bool,
     compare: str | None,
     report: Path | None,
     quiet: bool,
@@ -67,21 +76,22 @@ def train_words(
     """Learn word vectors from tags or text, and judge them.
 
     SOURCE is a text (a line is a sentence, or the tags of a photo), a .tsv (its last column counts), a JSONL file of
-    photo-activity events, a folder of these, or WordNet's folder. The result, words.vec unless --out says otherwise,
-    can be read by every tool that knows word2vec's text format, and by `--compare` and a bundle here.
+    photo-activity events, a folder of these, or WordNet's folder; several are read as one. The result, words.vec
+    unless --out says otherwise, can be read by every tool that knows word2vec's text format, and by `--compare` and a
+    bundle here.
     """
     from models.word_formats import require_format, write_word_vectors
     from models.word_training import WordPlan
     from models.word_training import train_words as train
     from models.words import Vocabulary
 
-    if (source is None) is not stream:
+    if bool(sources) is stream:
         raise SettingsError("Nothing to learn from", expected="either SOURCE or --stream", received="both or neither")
     target = out or Path("words.vec")
     require_format(target)
     other = _other(compare)
     with _progress(quiet) as say:
-        sentences = _sentences(source, separator, count, seconds, say)
+        sentences = _sentences(sources, separator, paragraphs, count, seconds, say)
         trained = train(sentences, WordPlan(**plan), say)
     write_word_vectors(target, trained.words, trained.vectors)
     console = Console(highlight=False)
@@ -126,8 +136,9 @@ def _other(compare: str | None) -> Vocabulary | None:
 
 
 def _sentences(
-    source: Path | None,
+    sources: tuple[Path, ...],
     separator: str | None,
+    paragraphs: bool,
     count: int | None,
     seconds: float | None,
     say: Callable[[str, float], None],
@@ -135,10 +146,10 @@ def _sentences(
     from models.word_training import sentences_of
     from stream_app.tag_stream import read_tag_stream
 
-    if source is not None:
+    if sources:
         if count is not None or seconds is not None:
             raise SettingsError("--count and --seconds are for --stream", received="SOURCE")
-        return sentences_of(source, separator)
+        return sentences_of(*sources, separator=separator, paragraphs=paragraphs)
 
     def tell(photos: int) -> None:
         say(f"Reading the stream: {photos:,} photos with tags", photos / count if count else 0.0)
