@@ -6,13 +6,15 @@ A *sentence* is a line of a text, or the tags of one photo. A tag of several wor
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, Protocol, TextIO
 
 import orjson
 
@@ -114,18 +116,23 @@ def _plain(photo_id: Any) -> Any:
 
 @dataclass
 class TextLines:
-    """The lines of text files, each a sentence; with a separator, each the tags of a photo."""
+    """The lines of text files, each a sentence; with a separator, each the tags of a photo.
+
+    With `paragraphs`, for texts whose lines are broken at the margin, the lines up to an empty one are a sentence.
+    """
 
     paths: Sequence[Path]
     separator: str | None = None
+    paragraphs: bool = False
     counts: TagCounts = field(default_factory=TagCounts)
 
     def __iter__(self) -> Iterator[list[str]]:
         self.counts = TagCounts()
         for path in self.paths:
             with _open(path) as lines:
-                for line in lines:
-                    yield from self._sentence(line, tabbed=".tsv" in path.suffixes)
+                tabbed = ".tsv" in path.suffixes
+                for line in _paragraphs(lines) if self.paragraphs and not tabbed else lines:
+                    yield from self._sentence(line, tabbed)
 
     def _sentence(self, line: str, tabbed: bool) -> Iterator[list[str]]:
         self.counts.undecodable += "\N{REPLACEMENT CHARACTER}" in line
@@ -138,11 +145,29 @@ class TextLines:
             yield words
 
 
+class Sentences(Protocol):
+    """Lists of words that can be read again and again, with counts of what was of no use after each time."""
+
+    @property
+    def counts(self) -> TagCounts:
+        """What the last reading met."""
+        ...
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """Lines that follow each other, as one; the end of a text is the end of a paragraph."""
+    for is_empty, some in groupby(lines, key=lambda line: not line.strip()):
+        if not is_empty:
+            yield " ".join(some)
+
+
 @dataclass
 class Together:
     """Several sources as one."""
 
-    sources: Sequence[TextLines | PhotoTags]
+    sources: Sequence[Sentences]
 
     @property
     def counts(self) -> TagCounts:
@@ -155,7 +180,7 @@ class Together:
             yield from source
 
 
-def open_tags(source: Path, separator: str | None = None) -> Together:
+def open_tags(source: Path, separator: str | None = None, *, paragraphs: bool = False) -> Together:
     """The sentences of a file or of all text files below a folder; WordsRejected when there is none."""
     paths = _text_files(source) if source.is_dir() else [source]
     events = [path for path in paths if _suffix(path) in EVENT_SUFFIXES]
@@ -167,7 +192,7 @@ def open_tags(source: Path, separator: str | None = None) -> Together:
                 expected="a file of text, or a folder with .txt, .tsv or .jsonl files (or .gz of them)",
                 received=str(source),
             )
-        return Together([TextLines(texts, separator), *map(read_photo_tags, events)])
+        return Together([TextLines(texts, separator, paragraphs), *map(read_photo_tags, events)])
     except (OSError, EOFError, zlib.error) as error:
         raise WordsRejected(f"{source} cannot be read", received=str(error)) from error
 
@@ -178,15 +203,19 @@ def _text_files(folder: Path) -> list[Path]:
 
 
 def _is_binary(path: Path) -> bool:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
+    with _open_bytes(path) as file:
         return b"\0" in file.read(SNIFFED_BYTES)
 
 
 def _suffix(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+    return (path.with_suffix("") if path.suffix in (".gz", ".dz") else path).suffix.lower()
 
 
 def _open(path: Path) -> TextIO:
-    opener: Callable[..., TextIO] = gzip.open if path.suffix == ".gz" else open
-    return opener(path, "rt", encoding="utf-8", errors="replace")
+    return io.TextIOWrapper(_open_bytes(path), encoding="utf-8", errors="replace")
+
+
+def _open_bytes(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]

@@ -14,30 +14,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
-from models.word_tags import TagCounts, open_tags
+from models.word_tags import Sentences, TagCounts, Together, open_tags
 from models.wordnet_text import WordNetText, is_wordnet
 from stream_app.errors import WordsRejected
 
 SENTENCE_WORDS_MAX = 10_000  # gensim forgets what comes after
 COMMON_WORDS = 20_000  # the directions that all words share are sought among these
 LINES_PER_REPORT = 2_000
+PHRASE_COUNT_MIN = 5
+PHRASE_NPMI_MIN = 0.7  # of 1: "ice cream", "tire swing"; at .6 "dogs run" is a phrase, too
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of it that is
-
-
-class Sentences(Protocol):
-    """Lists of words that can be read again and again, with counts of what was of no use after each time."""
-
-    @property
-    def counts(self) -> TagCounts:
-        """What the last reading met."""
-        ...
-
-    def __iter__(self) -> Iterator[list[str]]: ...
 
 
 @dataclass(frozen=True)
@@ -50,6 +41,7 @@ class WordPlan:
     negative: int = 5
     min_count: int = 2  # words that come less often are left out
     words_max: int | None = None  # and so are the rarest ones beyond so many
+    sample: float = 1e-3  # of words that make up more of the text than this, many are passed over; 0 passes none
     phrases: bool = False
     common_directions: int = 2  # taken out of all vectors (Mu and Viswanath 2018)
     workers: int = 2
@@ -71,9 +63,13 @@ class TrainedWords:
     words_per_second: float
 
 
-def sentences_of(source: Path, separator: str | None = None) -> Sentences:
-    """The sentences of a file, of a folder of texts, or of WordNet's folder."""
-    return WordNetText(source) if is_wordnet(source) else open_tags(source, separator)
+def sentences_of(*sources: Path, separator: str | None = None, paragraphs: bool = False) -> Sentences:
+    """The sentences of files, of folders of texts, and of WordNet's folder, one after another."""
+
+    def opened(source: Path) -> Sentences:
+        return WordNetText(source) if is_wordnet(source) else open_tags(source, separator, paragraphs=paragraphs)
+
+    return Together([opened(each) for each in sources])
 
 
 def train_words(sentences: Sentences, plan: WordPlan, progress: Progress | None = None) -> TrainedWords:
@@ -118,7 +114,13 @@ def _with_phrases(sentences: Iterable[list[str]], plan: WordPlan, say: Progress)
     from gensim.models.phrases import ENGLISH_CONNECTOR_WORDS, Phrases
 
     say("Looking for phrases", 0.0)
-    found = Phrases(sentences, min_count=max(5, plan.min_count), connector_words=ENGLISH_CONNECTOR_WORDS).freeze()
+    found = Phrases(
+        sentences,
+        min_count=max(PHRASE_COUNT_MIN, plan.min_count),
+        scoring="npmi",  # gensim's default depends on how many words there are
+        threshold=PHRASE_NPMI_MIN,
+        connector_words=ENGLISH_CONNECTOR_WORDS,
+    ).freeze()
     return (found[sentence] for sentence in sentences)
 
 
@@ -162,6 +164,7 @@ def _learn(lines: _Lines, kept: dict[str, int], seen: Counter[str], plan: WordPl
         min_count=1,
         workers=plan.workers,
         seed=plan.seed,
+        sample=plan.sample,
     )
     model.build_vocab_from_freq(kept, corpus_count=lines.count)
     began = time.perf_counter()
