@@ -14,7 +14,7 @@ from models.words import Vocabulary
 
 SEARCH_DIMENSIONS_MAX = 256
 JOINT_WEIGHT = 0.4  # share of the joint half in a search vector's squared length
-JOINT_DIMENSIONS_MAX = 64  # of them; fewer lose words, more take from the image half what related photos live on
+JOINT_DIMENSIONS_MAX = 96  # of them; fewer lose words, more take from the image half what related photos live on
 WHITENED_WEIGHT = 0.3  # of ConSE in whitened words: costs words for known things little, finds unknown ones better
 WHITENING_PENALTY = 1.0
 # Names the way in which a space is derived. Change it with any rule or number here, in tag_vectors or in the formulas
