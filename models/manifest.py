@@ -46,6 +46,8 @@ class BundleManifest:
     label_count: int
     ingredients: Ingredients
     files: dict[str, str]  # path below the bundle -> sha256
+    serving_name: str  # the model's name at TF Serving
+    about: dict[str, str]  # origin, licence and test of the vision model, in sentences
     format: int = FORMAT
 
 

@@ -8,7 +8,7 @@ TensorFlow is imported with this file, so it is imported where a bundle is made 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,28 +61,30 @@ def _unit(vectors: tf.Tensor) -> tf.Tensor:
     return tf.where(norms > 1e-9, vectors / tf.maximum(norms, 1e-9), axis)
 
 
+Look = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
 class _Served(tf.Module):
     """Everything that the SavedModel holds on to."""
 
-    def __init__(self, network: tf.Module, joint: JointProjection, model: VisionModel, vision_id: str) -> None:
+    def __init__(self, look: Look, kept: Any, joint: JointProjection, preprocessing: Mapping[str, Any], vision_id: str):
         super().__init__()
-        self.network, self.joint = network, joint
-        self.model, self.vision_id = model, vision_id
+        self.look, self.kept, self.joint = look, kept, joint  # `kept` has the variables that `look` reads
+        self.side_px, self.resize_px = int(preprocessing["side_px"]), int(preprocessing["resize_px"])
+        self.vision_id = vision_id
 
     def answer_pixels(self, photos: tf.Tensor) -> dict[str, tf.Tensor]:
         """uint8 [n, side, side, 3] to embeddings [n, d] and the scores of all classes [n, classes]."""
-        embeddings, scores = self.network((tf.cast(photos, tf.float32) - self.model.offset) / self.model.scale)
-        return {"image_embedding": embeddings, "label_scores": scores}
+        return self.look(photos)
 
     def answer_files(self, photos: tf.Tensor) -> dict[str, tf.Tensor]:
         """string [n], each a JPEG, PNG, GIF or BMP file, to everything that a bundle can say of a photo by itself."""
-        side_px, resize_px = self.model.side_px, self.model.resize_px
         squares = tf.map_fn(
-            lambda photo: cut_square(photo, resize_px=resize_px, side_px=side_px),
+            lambda photo: cut_square(photo, resize_px=self.resize_px, side_px=self.side_px),
             photos,
-            fn_output_signature=tf.TensorSpec([side_px, side_px, 3], tf.uint8),
+            fn_output_signature=tf.TensorSpec([self.side_px, self.side_px, 3], tf.uint8),
         )
-        seen = self.answer_pixels(squares)
+        seen = self.look(squares)
         scores, indices = tf.math.top_k(seen["label_scores"], min(LABELS_KEPT, seen["label_scores"].shape[1]))
         return {
             "image_embedding": seen["image_embedding"],
@@ -92,16 +94,39 @@ class _Served(tf.Module):
             "vision_id": tf.fill(tf.shape(photos), self.vision_id),
         }
 
+    def save(self, directory: Path) -> None:
+        """Write the SavedModel with both signatures."""
+        squares = tf.TensorSpec([None, self.side_px, self.side_px, 3], tf.uint8, name="photos")
+        files = tf.TensorSpec([None], tf.string, name="photos")
+        signatures = {
+            PIXELS_SIGNATURE: tf.function(self.answer_pixels, input_signature=[squares]),
+            FILES_SIGNATURE: tf.function(self.answer_files, input_signature=[files]),
+        }
+        tf.saved_model.save(self, str(directory), signatures=signatures)
+
 
 def save_vision(
-    network: tf.Module, directory: Path, *, model: VisionModel, vision_id: str, arrays: Mapping[str, Any]
+    network: tf.Module, directory: Path, *, model: VisionModel, vision_id: str, arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Write the SavedModel of a network and the arrays of its space; `directory` is a version's, as `saved_model/1`."""
-    served = _Served(network, JointProjection(arrays), model, vision_id)
-    squares = tf.TensorSpec([None, model.side_px, model.side_px, 3], tf.uint8, name="photos")
-    files = tf.TensorSpec([None], tf.string, name="photos")
-    signatures = {
-        PIXELS_SIGNATURE: tf.function(served.answer_pixels, input_signature=[squares]),
-        FILES_SIGNATURE: tf.function(served.answer_files, input_signature=[files]),
-    }
-    tf.saved_model.save(served, str(directory), signatures=signatures)
+
+    def look(photos: tf.Tensor) -> dict[str, tf.Tensor]:
+        embeddings, scores = network((tf.cast(photos, tf.float32) - model.offset) / model.scale)
+        return {"image_embedding": embeddings, "label_scores": scores}
+
+    _Served(look, network, JointProjection(arrays), model.preprocessing, vision_id).save(directory)
+
+
+def save_again(
+    vision_dir: Path,
+    directory: Path,
+    *,
+    preprocessing: Mapping[str, Any],
+    vision_id: str,
+    arrays: Mapping[str, np.ndarray],
+) -> None:
+    """Write the SavedModel of another bundle's network with the arrays of another space."""
+    loaded = tf.saved_model.load(str(vision_dir))
+    pixels = loaded.signatures[PIXELS_SIGNATURE]
+    joint = JointProjection(arrays)
+    _Served(lambda photos: pixels(photos=photos), loaded, joint, preprocessing, vision_id).save(directory)

@@ -26,7 +26,7 @@ def write_warmup(vision_dir: Path, *, serving_name: str) -> bool:
         return False
     tf = import_tensorflow()
     path = vision_dir / WARMUP_FILE
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     photo = synthetic_photo()
     with tf.io.TFRecordWriter(str(path)) as records:
         for size in BATCH_SIZES:

@@ -119,7 +119,8 @@ def bundle() -> None:
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 def build(folder: Path | None) -> None:
     """Build the default bundle in FOLDER, or where the worker looks for it."""
-    from models.bundle import build_bundle, ensure_bundle
+    from models.bundle import build_bundle
+    from models.shelf import ensure_bundle
 
     settings = Settings.from_environment()
     built = build_bundle(folder, progress=click.echo) if folder else ensure_bundle(settings.data_dir / "bundles")

@@ -45,7 +45,7 @@ def joint(
     the tags is held out: they choose the settings, and how much the projection says beside what the bundle knows. The
     new bundle in --out is served with SIGHTLINE_BUNDLE.
     """
-    from models.bundle import build_bundle, read_manifest
+    from models.bundle import project_bundle, read_manifest
     from models.joint_training import train_joint
     from models.linear_projection import TrainedProjection
     from models.space import Space
@@ -61,7 +61,7 @@ def joint(
         photos, Space.load(base), loss=loss, targets=targets, seed=seed, log_dir=log_dir, say=click.echo
     )
     projection = TrainedProjection(training.projection, training.weight)
-    build_bundle(out, vision=manifest.vision, words=manifest.words, projection=projection)
+    project_bundle(base, out, projection)
     report = _report(training)
     (out.parent / f"{out.name}.training.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     click.echo(_said(training))

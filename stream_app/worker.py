@@ -11,7 +11,8 @@ from typing import Any
 
 import faust
 
-from models.bundle import ensure_bundle, read_manifest
+from models.manifest import read_manifest
+from models.shelf import ensure_bundle
 from models.space import Space
 from stream_app.app import create_app
 from stream_app.encoders import check_encoder, make_encoder
