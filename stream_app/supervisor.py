@@ -158,12 +158,12 @@ class _Supervisor:
     async def _report(self) -> None:
         """Say where the album is as soon as it can be opened, and how many photos can be found."""
         url = f"http://{self._settings.web_host}:{self._settings.web_port}"
-        said, before = -1, -1
+        while not ((stats := await asyncio.to_thread(_stats, url)) and stats["ready"]):
+            await asyncio.sleep(1)
+        console.print(f"Your album is open: [bold]{url}/[/bold]   (Ctrl-C stops everything)")
+        said = before = -1
         while True:
-            stats = await asyncio.to_thread(_stats, url)
-            if stats and stats["ready"]:
-                if said < 0:
-                    console.print(f"Your album is open: [bold]{url}/[/bold]   (Ctrl-C stops everything)")
+            if stats := await asyncio.to_thread(_stats, url):
                 now = stats["photos"]
                 # Now and then while photos come in, and once more when no others follow: not a line for each.
                 if now != said and (now == before or now - said >= SAID_EVERY):
