@@ -225,7 +225,8 @@ class RemoteEncoder:
                 outcome = "refused"
                 raise
             except tuple(FAILURES) as failure:
-                self._last_failure, outcome = failure, FAILURES[type(failure)]
+                # A copy: the traceback of the failure itself would keep the photos of this request.
+                self._last_failure, outcome = type(failure)(*failure.args), FAILURES[type(failure)]
                 raise
             finally:
                 self._observer.asked(outcome, time.monotonic() - began)

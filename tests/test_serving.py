@@ -23,7 +23,7 @@ from agents.encoding import encode_patiently
 from models.decoding import crop_square, decode_image
 from models.encoder import Encoding, LocalEncoder, load_network
 from models.manifest import read_manifest
-from models.serving import RemoteEncoder, transport_to
+from models.serving import BATCH_SIZE, REQUESTS_AT_ONCE, RemoteEncoder, transport_to
 from models.serving_protocol import parse_address, read_prediction
 from models.squares import SquareCutter
 from models.tiny import COLOURS, SIDE_PX
@@ -185,6 +185,22 @@ class TestBatches:
         await encoder_at(server.address(kind)).encode_images(PHOTOS * 2)
 
         assert max(each["photos"] for each in server.journal()) == (7 if kind == "grpc" else 5)  # base64 is longer
+
+    async def test_photos_are_decoded_only_as_fast_as_the_server_takes_them(
+        self, server, kind, encoder_at, monkeypatch
+    ):
+        """What bounds the memory of a client that is given very many at once."""
+        cut: list[bytes] = []
+        really_cut = SquareCutter.cut
+        monkeypatch.setattr(SquareCutter, "cut", lambda self, data: (cut.append(data), really_cut(self, data))[1])
+        server.misbehave(delayed=1.0, delay_seconds=600.0)
+        encoding = asyncio.create_task(encoder_at(server.address(kind)).encode_images(PHOTOS * 50))
+        while len(cut) < REQUESTS_AT_ONCE * BATCH_SIZE:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        encoding.cancel()
+
+        assert len(cut) == REQUESTS_AT_ONCE * BATCH_SIZE
 
 
 class TestFaults:
