@@ -40,7 +40,7 @@ from models.projection import RECIPE, SpaceArrays, derive_space
 from models.space import LABELS_FILE
 from models.tags import TAGS_PATH, ClassTags, format_tags, read_tags
 from models.vision import BuiltVision, VisionModel, vision_model
-from models.word_sources import WORD_SOURCES, SourceWords, save_words, word_source
+from models.word_sources import DEFAULT_WORDS, WORD_SOURCES, SourceWords, save_words, word_source
 from models.words import ANSWERS_FILE, Vocabulary
 from stream_app.errors import BundleError
 
@@ -82,7 +82,7 @@ def build_bundle(
     bundle_dir: Path,
     *,
     vision: str = "efficientnet_lite0",
-    words: str = "glove_6b_50d",
+    words: str = DEFAULT_WORDS,
     weights: Path | None = None,
     projection: TrainedProjection | None = None,
     serving_name: str = SERVING_NAME,

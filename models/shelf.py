@@ -13,6 +13,7 @@ from pathlib import Path
 from models.bundle import build_bundle
 from models.bundle_fit import check_fit
 from models.manifest import verify_bundle
+from models.word_sources import DEFAULT_WORDS
 from stream_app.errors import BundleError
 
 Progress = Callable[[str], None]
@@ -22,7 +23,7 @@ def ensure_bundle(
     bundles_dir: Path,
     *,
     vision: str = "efficientnet_lite0",
-    words: str = "glove_6b_50d",
+    words: str = DEFAULT_WORDS,
     progress: Progress | None = None,
 ) -> Path:
     """The bundle of these models, built on first use; whoever builds it at the same time is waited for."""

@@ -90,6 +90,10 @@ WORD_SOURCES: dict[str, Callable[[], SourceWords]] = {
 }
 
 
+#: They find more photos by more words than GloVe's do; GloVe knows more words of other trades, and analogies better.
+DEFAULT_WORDS = "wordnet_sgns_200d"
+
+
 def word_source(name: str) -> Callable[[], SourceWords]:
     """The registered reader of that name, or the reader of the file or folder there; BundleError when there is none."""
     if name in WORD_SOURCES:

@@ -142,7 +142,7 @@ def _ensure(bundles_dir: str) -> None:
 
 def test_two_processes_share_one_build_of_the_real_bundle(tmp_path: Path) -> None:
     """A damaged bundle is made again by one of them, and the other waits for it."""
-    damaged = tmp_path / "efficientnet_lite0-glove_6b_50d"
+    damaged = tmp_path / "efficientnet_lite0-wordnet_sgns_200d"
     damaged.mkdir()
     (damaged / "bundle.json").write_text("damaged")
     context = multiprocessing.get_context("spawn")
