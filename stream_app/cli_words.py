@@ -232,4 +232,5 @@ def _comparison(name: str, compared: list[tuple[PairScore, PairScore]]) -> Table
 
 def _write_report(path: Path | None, report: dict[str, Any]) -> None:
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from models.word_formats import read_word_vectors
 from stream_app import kafka
+from stream_app.cli import main
 from stream_app.errors import SettingsError
 from stream_app.settings import Settings
 from stream_app.tag_stream import read_tag_stream
@@ -81,3 +85,16 @@ async def test_a_stream_that_is_not_there_is_refused(log_settings: Settings) -> 
     """And is not made by asking for it."""
     with pytest.raises(SettingsError, match=r"no topic .*photo-activity"):
         await read_tag_stream(log_settings, count=1)
+
+
+def test_the_command_learns_words_from_the_stream(log_settings: Settings, tmp_path: Path) -> None:
+    """`sightline train words --stream`, from the first event to the file of words."""
+    asyncio.run(create_topics(log_settings, topic_specs(log_settings, "v")))
+    asyncio.run(send(log_settings, upload(1, "dog", "New York"), upload(2, "New York", "dog"), upload(3, "once")))
+    arguments = ["train", "words", "--stream", "--count", "3", "--dimensions", "8", "--out", str(tmp_path / "w.vec")]
+
+    ran = CliRunner().invoke(main, [*arguments, "--quiet"], env=log_settings.to_environment())
+
+    assert ran.exit_code == 0, ran.output
+    assert "Read 3 sentences or photos: 5 words" in ran.output
+    assert set(read_word_vectors(tmp_path / "w.vec", tmp_path).words) == {"dog", "new_york"}
