@@ -42,6 +42,8 @@ FIRST_READ_SECONDS = 2.0
 
 #: How often the store of uploads is looked through for what was deleted by an event.
 ERASE_SECONDS = 600.0
+#: Just after a start deletions may still be waiting to be catalogued.
+FIRST_ERASE_SECONDS = 10.0
 
 
 def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: str) -> faust.App:
@@ -227,13 +229,15 @@ def _erase_deleted(app: faust.App, changes: AlbumChanges, index: LiveIndex) -> N
     """Now and then look for uploads that nobody has erased yet, from the moment that the rows are known."""
 
     async def erase_deleted() -> None:
+        pause_seconds = FIRST_ERASE_SECONDS
         while True:
             await index.opened()
             try:
                 await changes.erase_deleted()
             except OSError as error:
                 log.warning("A deleted upload cannot be erased: %s", error)
-            await asyncio.sleep(ERASE_SECONDS)
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, ERASE_SECONDS)
 
     app.task(erase_deleted)
 

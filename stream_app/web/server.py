@@ -25,6 +25,8 @@ from stream_app.web.word_views import WordViews
 #: How often thumbnails of photos that are no more are looked for, and how often a worker that starts is asked again.
 SWEEP_SECONDS = 600.0
 READY_SECONDS = 5.0
+#: A worker that has just started may still have deletions before it: it looks again soon, then ever less often.
+FIRST_SWEEP_SECONDS = 10.0
 
 
 def application_options(settings: Settings) -> dict[str, Any]:
@@ -64,10 +66,12 @@ def attach_web(web_app: web.Application, album: Album, settings: Settings) -> No
 
 async def _sweep(thumbnails: Thumbnails, album: Album) -> None:
     """Now and then remove the thumbnails of photos that are no more, from the moment that the album can be asked."""
+    pause_seconds = FIRST_SWEEP_SECONDS
     while True:
         try:
             await thumbnails.forget_unknown(album.known)
-            pause_seconds = SWEEP_SECONDS
         except (SightlineError, OSError):
-            pause_seconds = READY_SECONDS
+            await asyncio.sleep(READY_SECONDS)
+            continue
         await asyncio.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, SWEEP_SECONDS)
