@@ -39,7 +39,7 @@ from models.model_card import MODEL_CARD_FILE, NOTICE_FILE, model_card
 from models.projection import RECIPE, SpaceArrays, derive_space
 from models.space import LABELS_FILE
 from models.tags import TAGS_PATH, ClassTags, format_tags, read_tags
-from models.vision import BuiltVision, VisionModel, vision_model
+from models.vision import DEFAULT_VISION, BuiltVision, VisionModel, vision_model
 from models.word_sources import DEFAULT_WORDS, WORD_SOURCES, SourceWords, save_words, word_source
 from models.words import ANSWERS_FILE, Vocabulary
 from stream_app.errors import BundleError
@@ -81,7 +81,7 @@ class BundleParts:
 def build_bundle(
     bundle_dir: Path,
     *,
-    vision: str = "efficientnet_lite0",
+    vision: str = DEFAULT_VISION,
     words: str = DEFAULT_WORDS,
     weights: Path | None = None,
     projection: TrainedProjection | None = None,

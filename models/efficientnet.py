@@ -11,9 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-BATCH_NORM_EPSILON = 1e-3  # as the networks were trained
-
-Weights = dict[str, np.ndarray]
+from models.convolution import Convolution, Weights, expected_activation, fold
 
 
 class Stage(NamedTuple):
@@ -34,21 +32,6 @@ LITE0_STAGES = (
     Stage(4, 5, 2, 6),
     Stage(1, 3, 1, 6),
 )
-
-
-class Convolution(tf.Module):
-    """A convolution with its folded batch normalisation: y = conv(x) + bias, then ReLU6 if asked."""
-
-    def __init__(self, kernel: np.ndarray, bias: np.ndarray, stride: int, *, depthwise: bool, activate: bool) -> None:
-        super().__init__()
-        self.kernel, self.bias = tf.Variable(kernel, trainable=False), tf.Variable(bias, trainable=False)
-        self.stride, self.depthwise, self.activate = stride, depthwise, activate
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """float32 [n, h, w, c] to [n, h / stride, w / stride, c']."""
-        convolve = tf.nn.depthwise_conv2d if self.depthwise else tf.nn.conv2d
-        y = tf.nn.bias_add(convolve(x, self.kernel, [1, self.stride, self.stride, 1], "SAME"), self.bias)
-        return tf.nn.relu6(y) if self.activate else y
 
 
 class Block(tf.Module):
@@ -73,9 +56,9 @@ class EfficientNetLite(tf.Module):
 
     def __init__(self, weights: Weights, stages: tuple[Stage, ...] = LITE0_STAGES) -> None:
         super().__init__()
-        self.stem = _fold(weights, "_conv_stem", "_bn0", stride=2)
+        self.stem = fold(weights, "_conv_stem", "_bn0", stride=2, activation=tf.nn.relu6)
         self.blocks = _blocks(weights, stages)
-        self.head = _fold(weights, "_conv_head", "_bn1")
+        self.head = fold(weights, "_conv_head", "_bn1", activation=tf.nn.relu6)
         self.classifier = tf.Variable(weights["_fc.weight"].T, trainable=False)  # [1280, classes]
         self.classifier_bias = tf.Variable(weights["_fc.bias"], trainable=False)
 
@@ -101,31 +84,14 @@ def _block_layers(weights: Weights, prefix: str, stage: Stage, stride: int) -> l
     """The two or three convolutions of one block; the first stage has nothing to widen."""
     layers = []
     if stage.expansion != 1:
-        layers.append(_fold(weights, f"{prefix}_expand_conv", f"{prefix}_bn0"))
-    layers.append(_fold(weights, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride=stride, depthwise=True))
-    layers.append(_fold(weights, f"{prefix}_project_conv", f"{prefix}_bn2", activate=False))
+        layers.append(fold(weights, f"{prefix}_expand_conv", f"{prefix}_bn0", activation=tf.nn.relu6))
+    depthwise = fold(
+        weights, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride=stride, depthwise=True, activation=tf.nn.relu6
+    )
+    layers += [depthwise, fold(weights, f"{prefix}_project_conv", f"{prefix}_bn2")]
     return layers
 
 
-def _fold(
-    weights: Weights, conv: str, norm: str, *, stride: int = 1, depthwise: bool = False, activate: bool = True
-) -> Convolution:
-    """A convolution whose kernel and bias already hold what its batch normalisation would do."""
-    scale = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"] + BATCH_NORM_EPSILON)
-    bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
-    kernel = weights[f"{conv}.weight"] * scale[:, None, None, None]  # PyTorch: [out, in, h, w]
-    order = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)  # TensorFlow: [h, w, in, out], depthwise [h, w, in, 1]
-    kernel = np.ascontiguousarray(kernel.transpose(order), dtype=np.float32)
-    return Convolution(kernel, bias.astype(np.float32), stride, depthwise=depthwise, activate=activate)
-
-
 def expected_embedding(weights: Weights) -> np.ndarray:
-    """The mean image embedding, float32 [d], from the batch normalisation alone: no photo is looked at.
-
-    Before ReLU6 a channel of the head is about normal with mean `bias` and deviation |weight|; the mean after
-    the clip is taken by quadrature.
-    """
-    nodes, node_weights = np.polynomial.hermite_e.hermegauss(64)
-    values = weights["_bn1.bias"][:, None] + np.abs(weights["_bn1.weight"])[:, None] * nodes
-    means = np.clip(values, 0, 6) @ (node_weights / node_weights.sum())
-    return means.astype(np.float32)
+    """The mean image embedding, float32 [d], from the batch normalisation of the head alone."""
+    return expected_activation(weights["_bn1.bias"], weights["_bn1.weight"], largest=6)

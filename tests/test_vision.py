@@ -94,7 +94,7 @@ def test_what_is_no_checkpoint_is_refused(data: bytes, tmp_path: Path) -> None:
 
 def test_folding_the_batch_normalisation_changes_nothing() -> None:
     """A folded convolution computes what convolution and normalisation compute one after the other."""
-    from models.efficientnet import BATCH_NORM_EPSILON, _fold
+    from models.convolution import BATCH_NORM_EPSILON, fold
 
     random = np.random.default_rng(3)
     weights = {"conv.weight": random.normal(size=(5, 3, 3, 3)).astype(np.float32)}
@@ -102,7 +102,7 @@ def test_folding_the_batch_normalisation_changes_nothing() -> None:
     weights |= {f"norm.{name}": random.normal(size=5).astype(np.float32) for name in ("bias", "running_mean")}
     photo = random.normal(size=(1, 8, 8, 3)).astype(np.float32)
 
-    folded = _fold(weights, "conv", "norm", activate=False)(tf.constant(photo)).numpy()
+    folded = fold(weights, "conv", "norm")(tf.constant(photo)).numpy()
 
     plain = tf.nn.conv2d(photo, weights["conv.weight"].transpose(2, 3, 1, 0), 1, "SAME")
     scale = weights["norm.weight"] / np.sqrt(weights["norm.running_var"] + BATCH_NORM_EPSILON)
