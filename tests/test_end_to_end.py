@@ -214,13 +214,15 @@ class TestKilled:
         """Photo for photo as if nothing had happened."""
         until(lambda: mortal.photo_count() >= 20, what="some photos")
         mortal.end_worker(signal.SIGKILL)
-        mortal.until_findable(160)
-        state = mortal.album()
+        state = self.album_of(mortal, 160)
         mortal.end_worker(signal.SIGKILL)
-        mortal.until_findable(160)
 
-        assert len(state) == 160
-        assert mortal.album() == state
+        assert self.album_of(mortal, 160) == state
+
+    def album_of(self, mortal, count):
+        """The whole album, once all is listed: rows come a moment after the index that `photos` counts."""
+        mortal.until_findable(count)
+        return until(lambda: album if len(album := mortal.album()) == count else None, what="the rows of all photos")
 
     @pytest.mark.several_workers
     def test_a_second_worker_that_joins_and_leaves_loses_nothing(self, mortal, tmp_path):
