@@ -323,7 +323,8 @@ class TestCircuit:
             while True not in told.circuit:
                 await asyncio.sleep(0.05)
             await asyncio.to_thread(servers.start)
-            answers = await waiting
+            async with asyncio.timeout(60):  # it may wait for ever, if nobody tries the server again
+                answers = await waiting
         finally:
             servers.kill()
 
