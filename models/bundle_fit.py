@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -25,7 +26,12 @@ def check_fit(bundle_dir: Path, manifest: BundleManifest) -> None:
             received=f"{manifest.ingredients.recipe!r}",
             remedy=REBUILD,
         )
-    for part in _parts(bundle_dir, manifest):
+    try:
+        parts = _parts(bundle_dir, manifest)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        problem = f"The bundle {bundle_dir} has a part that cannot be read"
+        raise BundleError(problem, received=str(error)[:160], remedy=REBUILD) from error
+    for part in parts:
         if part.expected != part.received:
             raise BundleError(
                 f"The bundle {bundle_dir} has a part for other dimensions: {part.name}",

@@ -14,7 +14,7 @@ MANIFEST_FILE = "bundle.json"
 VISION_DIR = "saved_model/1"  # versioned, as TF Serving wants it
 TAGS_FILE = "tags.tsv"
 FORMAT = 2
-REBUILD = "`sightline bundle build FOLDER` makes one; the default one is made again once its folder is gone."
+REBUILD = "`sightline export FOLDER` makes one; the default one is made again once its folder is gone."
 
 
 @dataclass(frozen=True)

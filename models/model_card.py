@@ -94,7 +94,7 @@ _FILES = """\
 
 _NOT_JUDGED = (
     "It was not judged when it was made. `sightline evaluate PHOTOS --bundle FOLDER` judges it on photographs whose "
-    "classes are known."
+    "classes are known, and `sightline export --evaluation report.json` puts the figures here."
 )
 
 

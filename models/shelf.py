@@ -39,7 +39,7 @@ class ShelvedBundle:
         try:
             manifest = read_manifest(path)
             check_fit(path, manifest)
-        except (BundleError, OSError, ValueError, KeyError) as error:
+        except BundleError as error:
             problem = str(error)
         files = [each.stat() for each in path.rglob("*") if each.is_file()]
         made_at = max((each.st_mtime for each in files), default=0.0)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from stream_app import __version__
+from stream_app.cli_bundles import bundles, export
 from stream_app.cli_joint import evaluate
 from stream_app.cli_projector import projector
 from stream_app.cli_train import train
@@ -110,23 +111,6 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-@main.group()
-def bundle() -> None:
-    """Model bundles: the vision model, the words, and the map between them."""
-
-
-@bundle.command("build")
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
-def build(folder: Path | None) -> None:
-    """Build the default bundle in FOLDER, or where the worker looks for it."""
-    from models.bundle import build_bundle
-    from models.shelf import ensure_bundle
-
-    settings = Settings.from_environment()
-    built = build_bundle(folder, progress=click.echo) if folder else ensure_bundle(settings.data_dir / "bundles")
-    click.echo(f"The bundle is in {built}")
-
-
 @main.command("settings")
 def show_settings() -> None:
     """List every setting, its value now, and what it is for."""
@@ -137,7 +121,10 @@ def show_settings() -> None:
         click.echo(f"SIGHTLINE_{each.name.upper()}={getattr(settings, each.name)}\n    {each.metadata['help']}")
 
 
+main.add_command(bundles)
+main.add_command(click.Group("bundle", commands={"build": bundles.commands["build"]}, hidden=True))  # its former name
 main.add_command(evaluate)
+main.add_command(export)
 main.add_command(projector)
 main.add_command(train)
 main.add_command(words)

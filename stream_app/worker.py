@@ -12,7 +12,7 @@ from typing import Any
 import faust
 
 from models.manifest import read_manifest
-from models.shelf import ensure_bundle
+from models.shelf import DEFAULT, ensure_bundle, find_bundle
 from models.space import Space
 from stream_app.app import create_app
 from stream_app.encoders import check_encoder, make_encoder
@@ -24,16 +24,16 @@ from stream_app.topics import create_topics, log_id, topic_specs
 
 def bundle_dir(settings: Settings) -> Path:
     """The folder of the model bundle, built first if it is the default one and not there yet."""
-    if settings.bundle == "default":
-        return ensure_bundle(settings.data_dir / "bundles")
-    for folder in (Path(settings.bundle).expanduser(), settings.data_dir / "bundles" / settings.bundle):
-        if (folder / "bundle.json").is_file():
-            return folder
+    bundles_dir = settings.data_dir / "bundles"
+    if settings.bundle == DEFAULT:
+        return ensure_bundle(bundles_dir)
+    if (folder := find_bundle(settings.bundle, bundles_dir)) is not None:
+        return folder
     raise SettingsError(
         "The model bundle cannot be found",
         expected="SIGHTLINE_BUNDLE as a folder with a bundle.json, or the name of one below data_dir/bundles",
         received=repr(settings.bundle),
-        remedy="`sightline bundle build` makes the default one.",
+        remedy="`sightline bundles list` shows those that there are.",
     )
 
 

@@ -67,7 +67,7 @@ def test_a_bundle_that_cannot_be_built_says_why(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_anything_else_in_it_is_never_replaced(tmp_path: Path) -> None:
-    """`sightline bundle build ~/Pictures` costs nobody a photo, before the network is even read."""
+    """`sightline export ~/Pictures` costs nobody a photo, before the network is even read."""
     pictures, beside, versions, file = (tmp_path / name for name in ("pictures", "beside", "versions", "file"))
     pictures.mkdir()
     (pictures / "holiday.jpg").write_bytes(b"dear to somebody")
