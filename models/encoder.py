@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,13 +88,16 @@ class LocalEncoder:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
     def encode_images(self, images: Sequence[bytes]) -> list[Encoding | PhotoRejected]:
-        """One answer per photo, in order; the next photos are decoded while a batch is in the network."""
+        """One answer per photo, in order; the next batch is decoded while one is in the network, and no more."""
+        size = BATCH_SIZES[-1]
         answers: list[Encoding | PhotoRejected] = []
-        decoding = self._pool.map(self._decode, images)
-        largest = BATCH_SIZES[-1]
-        for start in range(0, len(images), largest):
-            batch = [next(decoding) for _ in images[start : start + largest]]
-            answers += self._run(batch)
+        waiting: deque[list[Future[_Square | PhotoRejected]]] = deque()
+        for start in range(0, len(images), size):
+            waiting.append([self._pool.submit(self._decode, image) for image in images[start : start + size]])
+            if len(waiting) > 1:
+                answers += self._run([each.result() for each in waiting.popleft()])
+        for batch in waiting:
+            answers += self._run([each.result() for each in batch])
         return answers
 
     def close(self) -> None:

@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +65,34 @@ def test_answers_come_in_order_for_every_number_of_photos(count: int, bundle_dir
     answers = LocalEncoder(bundle_dir).encode_images([colour_photo(COLOURS[name]) for name in expected])
 
     assert [best_label(answer) for answer in answers] == expected
+
+
+def test_only_two_batches_of_photos_are_decoded_at_a_time(bundle_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the list: pixels take far more memory than files."""
+    encoder, decoded, ahead = LocalEncoder(bundle_dir), 0, []
+    decode, run = encoder._decode, encoder._run
+    lock = threading.Lock()
+
+    def counted_decode(data: bytes) -> object:
+        nonlocal decoded
+        with lock:
+            decoded += 1
+        return decode(data)
+
+    def watched_run(batch: list[Any]) -> list[Encoding | PhotoRejected]:
+        nonlocal decoded
+        answers = run(batch)
+        time.sleep(0.01)  # the threads may run as far ahead as they are let
+        with lock:
+            ahead.append(decoded)
+            decoded -= len(batch)
+        return answers
+
+    monkeypatch.setattr(encoder, "_decode", counted_decode)
+    monkeypatch.setattr(encoder, "_run", watched_run)
+
+    assert len(encoder.encode_images([colour_photo("red")] * 10 * BATCH_SIZES[-1])) == 10 * BATCH_SIZES[-1]
+    assert len(ahead) == 10 and max(ahead) <= 2 * BATCH_SIZES[-1]
 
 
 def test_a_bad_photo_is_answered_in_its_place(bundle_dir: Path) -> None:
