@@ -102,7 +102,7 @@ def build_bundle(
     source = read_words()
     say("Deriving the space that photos and words share")
     name = words if words in WORD_SOURCES else Path(words).name
-    parts = BundleParts(model, built, name, source, read_tags(), projection)
+    parts = BundleParts(model, built, name, source, read_tags(model.tags_path), projection)
     return write_bundle(bundle_dir, parts, serving_name=serving_name, evaluation=evaluation)
 
 

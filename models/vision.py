@@ -1,6 +1,6 @@
 """The vision models that a bundle can be made from: by name, how to build each and what it expects.
 
-A builder makes a TensorFlow module from weights that an installed package carries. It is used only when a bundle
+A builder makes a TensorFlow module from weights in an installed package or in a file. It is used only when a bundle
 is made: afterwards the SavedModel in the bundle is all there is, with its preprocessing inside the graph.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from models.manifest import sha256_of
 from models.quiet_import import import_tensorflow
+from models.tags import TAGS_PATH, read_tags
 from stream_app.errors import BundleError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class VisionModel:
     origin: str = ""  # whose network it is, and where its weights come from
     licence: str = ""  # of the weights
     tested: str = ""  # how it is known that the loader computes what the weights mean
+    tags_path: Path = TAGS_PATH  # what its classes are called and are kinds of; by default ImageNet's 1,000
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -52,6 +54,11 @@ class VisionModel:
             "scale": self.scale,
             "resize": "bicubic, antialiased, centre",
         }
+
+    @property
+    def label_names(self) -> list[str]:
+        """What its classes are called, in the order of its scores."""
+        return [each.names[0].text for each in read_tags(self.tags_path)]
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,48 @@ def build_efficientnet_lite0(weights_path: Path) -> BuiltVision:
     )
 
 
+def build_inception_v3(weights_path: Path) -> BuiltVision:
+    """Inception-v3 from a file of Keras' or of torchvision's."""
+    import_tensorflow()
+    from models.branches import expected_embedding
+    from models.inception_v3 import STEPS, inception_v3, read_inception_v3
+
+    weights, torchvision = read_inception_v3(weights_path)
+    network = inception_v3(weights, torchvision=torchvision)
+    return _built(network, weights, expected_embedding(STEPS, weights), weights_path)
+
+
+def build_googlenet(weights_path: Path) -> BuiltVision:
+    """GoogLeNet from torchvision's file."""
+    import_tensorflow()
+    from models.branches import expected_embedding
+    from models.googlenet import STEPS, googlenet, read_googlenet
+
+    weights = read_googlenet(weights_path)
+    return _built(googlenet(weights), weights, expected_embedding(STEPS, weights), weights_path)
+
+
+def _built(network: Any, weights: dict[str, np.ndarray], mean_embedding: np.ndarray, path: Path) -> BuiltVision:
+    classifier = np.ascontiguousarray(weights["fc.weight"].T, np.float32)
+    return BuiltVision(network, classifier, weights["fc.bias"], mean_embedding, sha256_of(path))
+
+
+def keras_download() -> Path:
+    """Keras' own weights of Inception-v3: from its cache, or from the network."""
+    from models.keras_files import download_inception_v3
+
+    return download_inception_v3()
+
+
+def no_package() -> Path:
+    """BundleError: nobody publishes GoogLeNet's weights as a package."""
+    raise BundleError(
+        "GoogLeNet's weights come in no package",
+        expected="torchvision's state file, such as googlenet-1378be20.pth",
+        remedy="Give it: --weights PATH.",
+    )
+
+
 VISION_MODELS: dict[str, VisionModel] = {
     "efficientnet_lite0": VisionModel(
         name="efficientnet_lite0",
@@ -110,6 +159,41 @@ VISION_MODELS: dict[str, VisionModel] = {
             "On the weights themselves: of 1,000 photographs of ImageNet's classes, .888 get the right label first and "
             ".976 among the first five. They are probably among those that the network was trained with, so this "
             "says that the loader is right, not how good the network is."
+        ),
+    ),
+    "inception_v3": VisionModel(
+        name="inception_v3",
+        side_px=299,
+        resize_px=299,
+        offset=127.5,
+        scale=127.5,
+        weights_path=keras_download,
+        build=build_inception_v3,
+        origin=(
+            "Inception-v3 (Szegedy et al. 2015), trained on ImageNet's 1,000 classes unless the file says otherwise: "
+            "Keras' own download, or the file that was given."
+        ),
+        licence="Apache-2.0 (Keras' and TensorFlow's weights), BSD-3-Clause (torchvision's)",
+        tested=(
+            "On really trained weights of this architecture (those of the npm package nsfwjs, five classes), in every "
+            "format of Keras' and in torchvision's layout: the same outputs as keras.applications within 1e-4. On made "
+            "weights: the same numbers as torchvision 0.29.2. The ImageNet weights themselves could not be had where "
+            "it was tested; their file has one of these formats."
+        ),
+    ),
+    "googlenet": VisionModel(
+        name="googlenet",
+        side_px=224,
+        resize_px=224,
+        offset=127.5,
+        scale=127.5,
+        weights_path=no_package,
+        build=build_googlenet,
+        origin="GoogLeNet (Inception-v1, Szegedy et al. 2014) in torchvision's edition, from the file that was given.",
+        licence="BSD-3-Clause (torchvision's weights)",
+        tested=(
+            "By names and shapes, layer for layer, against torchvision's layout, and on made weights: the same numbers "
+            "as torchvision 0.29.2. Not on trained weights, which could not be had where it was tested."
         ),
     ),
 }
