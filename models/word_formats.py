@@ -96,14 +96,31 @@ def _header(line: bytes) -> tuple[int, int] | None:
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether what follows the first word is bytes rather than text."""
+    """Whether floats follow the first word; the bytes of some floats are letters, so then the layout decides."""
     with _open(path) as file:
         header = _header(file.readline(WORD_BYTES_MAX))
         line = file.readline(WORD_BYTES_MAX + 40 * header[1]) if header else b""
-    if header is None or header[1] == 0 or all(_is_number(field) for field in line.split()[-header[1] :]):
+    if header is None or header[1] == 0 or _ends_in_numbers(line, header[1]):
         return False
     numbers = line.rstrip(b"\r\n").partition(b" ")[2]
-    return not numbers or not all(32 <= byte < 127 or byte == 9 for byte in numbers)
+    printable = numbers and all(32 <= byte < 127 or byte == 9 for byte in numbers)
+    return not printable or _has_binary_layout(path)
+
+
+def _ends_in_numbers(line: bytes, dimensions: int) -> bool:
+    fields = line.split()
+    return len(fields) > dimensions and all(_is_number(field) for field in fields[-dimensions:])
+
+
+def _has_binary_layout(path: Path) -> bool:
+    """Whether as many words as the first line says fill the file, read as binary."""
+    with _open(path) as file:
+        count, dimensions = _header(file.readline(WORD_BYTES_MAX)) or (0, 0)
+        try:
+            found = sum(1 for _ in _binary_rows(file, count, dimensions, path.name))
+        except WordsRejected:
+            return False
+    return found == count
 
 
 def _read_text(path: Path, scratch: Path) -> WordVectors:

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 from gensim.models import KeyedVectors
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -37,6 +37,8 @@ def vocabularies(draw: st.DrawFn) -> tuple[list[str], np.ndarray]:
 @pytest.mark.parametrize("ending", EXACT_ENDINGS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(vocabulary=vocabularies())
+@example(vocabulary=(["0"], np.array([[947522, 947522]], np.float32)))  # as binary: two blanks and letters
+@example(vocabulary=(["1", "2"], np.full((2, 2), np.frombuffer(b"\n12 ", "<f4")[0])))  # a line break within
 def test_words_come_back_as_they_were_written(
     vocabulary: tuple[list[str], np.ndarray], ending: str, tmp_path: Path
 ) -> None:
