@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 import redis.asyncio
+from faust.exceptions import ConsumerNotStarted
 from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
 
@@ -256,7 +257,11 @@ def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None
 
 
 def _readiness(app: faust.App, index: LiveIndex) -> tuple[bool, str]:
-    if app.rebalancing or not app.consumer.assignment():
+    try:
+        assigned = not app.rebalancing and bool(app.consumer.assignment())
+    except ConsumerNotStarted:  # the web answers before Faust's consumer has begun
+        assigned = False
+    if not assigned:
         return False, "partitions are being assigned"
     if not index.ready:
         return False, "tables and shards are being recovered"

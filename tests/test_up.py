@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from album_process import AlbumProcess, children_of, colour_folder, colour_photo, until
 
+from stream_app import topics
+from stream_app.embedded_log import kept_path
 from stream_app.folders import folder_photo_id
 from stream_app.settings import Settings
 
@@ -24,13 +28,23 @@ def own_settings(tiny_bundle, tmp_path):
 
 @pytest.fixture
 def up(own_settings, tmp_path):
-    """A running `sightline up` with twelve photos."""
+    """A running `sightline up` with twelve photos, of which all is kept that must outlive its broker."""
     photos = colour_folder(tmp_path / "photos", 3)
     album = AlbumProcess(own_settings, "up", "--photos", str(photos))
     try:
-        yield album.ready().until_findable(12)
+        album.ready().until_findable(12)
+        until(lambda: _kept_counts(own_settings).get("embedded") == 12, what="the last row on the disk")
+        yield album
     finally:
         album.stop()
+
+
+def _kept_counts(settings: Settings) -> dict[str, int]:
+    """How many rows of each table lie on the disk; a row is kept after the embedding that it is about."""
+    names = {topics.changelog_topic(settings, table): table for table in topics.TABLES}
+    with closing(sqlite3.connect(kept_path(settings))) as database:
+        counts = database.execute("SELECT topic, count(*) FROM newest GROUP BY topic").fetchall()
+    return {names[topic]: count for topic, count in counts if topic in names}
 
 
 class TestWhatIsKept:
