@@ -23,7 +23,8 @@ from models.linear_projection import (
     unit,
 )
 from models.linear_training import TrainingPlan, train_linear
-from models.tag_vectors import derive_tag_vectors
+from models.projection import WHITENED_WEIGHT, WHITENING_PENALTY
+from models.tag_vectors import TEMPERATURE, derive_tag_vectors
 from models.tags import ClassTags
 from models.words import Vocabulary
 
@@ -110,7 +111,7 @@ def contrastive_tags_beside_whitened_conse(
 ) -> Projector:
     """Contrastive tags, which find photos by word best, mixed with whitened ConSE, which knows unseen classes best."""
     first = contrastive_tags(lesson, tag_temperature=tag_temperature, temperature=1.0)
-    return _mixture(first, whitened_conse(lesson, penalty=1.0, temperature=2.0), whitened_weight)
+    return _mixture(first, whitened_conse(lesson, penalty=WHITENING_PENALTY, temperature=2.0), whitened_weight)
 
 
 def ridge(lesson: Lesson, *, penalty: float) -> Projector:
@@ -200,11 +201,12 @@ _PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 
 CONSE_10 = Contender("ConSE(10)", conse)
-# What bundles are made with: it needs no photo, and finds photos by word best.
+# What bundles are made with, as they are made and not tuned to the photos at hand: it needs no photo, and finds photos
+# by word best.
 DEFAULT = Contender(
-    "contrastive tags + whitened ConSE, no photos",
+    "the default bundle: contrastive tags + whitened ConSE",
     contrastive_tags_beside_whitened_conse,
-    {"whitened_weight": (0.1, 0.2, 0.3, 0.5), "tag_temperature": (0.08, 0.12)},
+    {"whitened_weight": (WHITENED_WEIGHT,), "tag_temperature": (TEMPERATURE,)},
 )
 CONTENDERS = (
     Contender("random projection", random_projection),
@@ -225,6 +227,11 @@ CONTENDERS = (
         {"tag_temperature": (0.06, 0.08, 0.12, 0.2), "temperature": (1.0, 2.0)},
     ),
     DEFAULT,
+    Contender(
+        "contrastive tags + whitened ConSE, no photos",
+        contrastive_tags_beside_whitened_conse,
+        {"whitened_weight": (0.1, 0.2, 0.3, 0.5), "tag_temperature": (0.08, 0.12)},
+    ),
     Contender(
         "contrastive tags + prototypes, no photos",
         contrastive_tags_with_prototypes,
