@@ -22,7 +22,7 @@ demo: $(STAMP)
 	@$(VENV)/bin/sightline up --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)",--starter)
 
 test: $(STAMP)
-	@$(VENV)/bin/python -m pytest $(TESTS)
+	@$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(TESTS)
 
 check: $(STAMP)
 	@$(VENV)/bin/ruff check .
