@@ -30,6 +30,7 @@ class TrainingPlan:
     false_words: int = 50  # sampled for each batch, beside the classes themselves
     weight_decay: float = 1e-4
     batch_size: int = 512
+    steps_per_epoch_min: int = 20  # few photos are seen several times before it is validated again
     epochs_max: int = 40
     patience_epochs: int = 5  # without a better validation before it stops
     seed: int = 0
@@ -65,7 +66,8 @@ def train_linear(
         raise TrainingRejected("An image embedding has numbers that are not finite", remedy="Embed it again.")
     learner = _Learner(tf, image_embeddings.shape[1], targets, plan, other_words)
     photos = tf.data.Dataset.from_tensor_slices((image_embeddings / scale, class_of.astype(np.int64)))
-    photos = photos.shuffle(len(class_of), seed=plan.seed).batch(plan.batch_size).prefetch(2)
+    passes = -(-plan.steps_per_epoch_min * plan.batch_size // len(class_of))
+    photos = photos.shuffle(len(class_of), seed=plan.seed).repeat(passes).batch(plan.batch_size).prefetch(2)
     writer = tf.summary.create_file_writer(str(log_dir)) if log_dir else tf.summary.create_noop_writer()
     best, best_score, worse = learner.projection(scale), -np.inf, 0
     with writer.as_default():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from models.tag_vectors import general_tags
 from models.zero_shot_metrics import mean_average_precision
 
 RERANKED = 100  # candidates that the image embedding gives to be re-ranked
+KIND_CLASSES_MAX = 20  # classes that one kind has at most, where photos of different classes count as related
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,43 @@ def judge_vectors(photos: LabelledPhotos, space: Space) -> list[VectorFigures]:
     search = space.search_vectors(photos.image_embeddings, joint)
     image = unit(photos.image_embeddings)
     probes = word_probes(photos, space)
-    reranked = _reranked_precision(image, search, photos.class_of)
-    figures = [
-        _figures("image embedding", image, photos, None),
-        _figures("joint embedding", joint, photos, [joint @ probe.vector for probe in probes], probes),
-        _figures("search vector", search, photos, [search @ space.word_query(each.vector) for each in probes], probes),
-        VectorFigures(f"image, the first {RERANKED} re-ranked", image.shape[1], reranked, None, None),
+    kinds = kinds_of_photos(photos)
+    by_word = [search @ space.word_query(each.vector) for each in probes]
+    return [
+        _figures("image embedding", image, kinds, None),
+        _figures("joint embedding", joint, kinds, [joint @ probe.vector for probe in probes], probes),
+        _figures("search vector", search, kinds, by_word, probes),
+        VectorFigures(
+            f"image, the first {RERANKED} re-ranked",
+            image.shape[1],
+            _reranked_precision(image, search, kinds),
+            None,
+            None,
+        ),
     ]
-    return figures
+
+
+def has_companions(photos: LabelledPhotos) -> bool:
+    """Whether most photos have another of their own class."""
+    counts = np.bincount(photos.class_of)
+    return bool((counts[photos.class_of] > 1).mean() > 0.5)
+
+
+def kinds_of_photos(photos: LabelledPhotos) -> np.ndarray:
+    """What photos have in common when they count as related, int [n]: their class.
+
+    Where most classes have one photo, it is the widest thing of which at most KIND_CLASSES_MAX of these classes are a
+    kind: hounds, or musical instruments.
+    """
+    if has_companions(photos):
+        return photos.class_of
+    spread = Counter(names for each in photos.classes for names in {names for _, names in each.tags})
+    widest = [
+        max((names for _, names in each.tags if spread[names] <= KIND_CLASSES_MAX), key=lambda names: spread[names])
+        for each in photos.classes
+    ]
+    numbers = {names: number for number, names in enumerate(dict.fromkeys(widest))}
+    return np.array([numbers[widest[row]] for row in photos.class_of])
 
 
 def joint_embeddings(photos: LabelledPhotos, space: Space) -> np.ndarray:
@@ -76,22 +107,21 @@ def word_probes(photos: LabelledPhotos, space: Space) -> list[WordProbe]:
 def _figures(
     name: str,
     vectors: np.ndarray,
-    photos: LabelledPhotos,
+    kinds: np.ndarray,
     scores: list[np.ndarray] | None,
     probes: list[WordProbe] | None = None,
 ) -> VectorFigures:
     hits = [word_hits(p.word, s, p.is_right) for p, s in zip(probes or [], scores or [], strict=True)]
-    names = [str(each) for each in photos.class_of]
     return VectorFigures(
         name,
         vectors.shape[1],
-        precision_at_k(vectors, names, 10),
-        mean_average_precision(vectors, photos.class_of),
+        precision_at_k(vectors, [str(each) for each in kinds], 10),
+        mean_average_precision(vectors, kinds),
         mean_score([each for each in hits if each]) if scores is not None else None,
     )
 
 
-def _reranked_precision(image: np.ndarray, search: np.ndarray, class_of: np.ndarray) -> float:
+def _reranked_precision(image: np.ndarray, search: np.ndarray, kinds: np.ndarray) -> float:
     right = 0
     for row in range(len(image)):
         scores = image @ image[row]
@@ -99,5 +129,5 @@ def _reranked_precision(image: np.ndarray, search: np.ndarray, class_of: np.ndar
         candidates = np.argpartition(-scores, min(RERANKED, len(scores) - 1))[:RERANKED]
         candidates = candidates[candidates != row]
         best = candidates[np.argsort(-(search[candidates] @ search[row]), kind="stable")[:10]]
-        right += int((class_of[best] == class_of[row]).sum())
+        right += int((kinds[best] == kinds[row]).sum())
     return right / (10 * len(image))

@@ -116,7 +116,13 @@ def _report(
     from models.contenders import DEFAULT
     from models.evaluation_report import Evaluation, write_report
     from models.labelled_photos import subset
-    from models.related_judgement import joint_embeddings, judge_vectors, word_probes
+    from models.related_judgement import (
+        KIND_CLASSES_MAX,
+        has_companions,
+        joint_embeddings,
+        judge_vectors,
+        word_probes,
+    )
 
     class_count = len(labelled.classes)
     some = subset(labelled, labelled.of(np.arange(class_count), VECTORS_PER_CLASS_MAX))
@@ -127,6 +133,9 @@ def _report(
         "splits": f"{run['splits']}, seeds from {run['seed']}",
         "targets": run["targets"],
         "vectors_judged_on": f"{len(some.class_of):,} photos, at most {VECTORS_PER_CLASS_MAX} of each class",
+        "related_photos": "those of the same class"
+        if has_companions(some)
+        else f"those of the same kind: the widest hypernym that at most {KIND_CLASSES_MAX} of the classes share",
     }
     evaluation = Evaluation(
         facts=facts,

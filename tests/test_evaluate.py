@@ -14,9 +14,9 @@ from colours import colour_photo
 from models.calibration import ScoreBin, score_bins, worth_showing
 from models.encoder import LocalEncoder
 from models.evaluation_report import Evaluation, as_markdown, compare, write_report
-from models.labelled_photos import encode_once, read_labelled, tags_by_label, tags_of_label
+from models.labelled_photos import LabelledPhotos, encode_once, read_labelled, tags_by_label, tags_of_label
 from models.linear_projection import unit
-from models.related_judgement import WordProbe, judge_vectors
+from models.related_judgement import WordProbe, judge_vectors, kinds_of_photos
 from models.space import Space
 from models.zero_shot import AMONG, KS, Outcome
 from stream_app.cli import main
@@ -103,6 +103,19 @@ def test_vectors_that_tell_colours_apart_find_their_like(photos: Path, encoder: 
     assert figures["search vector"].words_at_5 == 1.0
     assert figures["image embedding"].words_at_5 is None
     assert figures["search vector"].related_map == pytest.approx(1.0)
+
+
+def test_photos_of_one_kind_are_related_where_each_class_has_one():
+    known = tags_by_label()
+    classes = [tags_of_label(name, known) for name in ("beagle", "pug", "violin", "banjo", "tench")]
+    photos = LabelledPhotos(np.eye(5), np.zeros((5, 1), int), np.ones((5, 1)), np.arange(5), classes, [])
+    few = len(classes) - 3
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.related_judgement.KIND_CLASSES_MAX", few)
+        kinds = kinds_of_photos(photos)
+
+    assert kinds[0] == kinds[1] and kinds[2] == kinds[3] and len(set(kinds)) == 3
 
 
 class TestCalibration:
