@@ -35,7 +35,7 @@ bench: $(STAMP)
 
 test-gpu: $(STAMP)
 	@$(VENV)/bin/python -c "import tensorflow as tf, sys; sys.exit(not tf.config.list_physical_devices('GPU'))" \
-		2>/dev/null && $(VENV)/bin/python -m pytest $(TESTS) \
+		2>/dev/null && $(VENV)/bin/python -m pytest tests/test_gpu.py \
 		|| { echo "make test-gpu: expected a GPU that TensorFlow can use, found none. 'make test' needs none."; exit 1; }
 
 # Writes the exact versions that `install` uses: what pip resolves today, on the oldest Python that we support.

@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from models.decoding import crop_square, decode_image
+from models.devices import Device, allow_mixed_precision, check_precision, set_up
+from models.made_photos import made_photos
 from models.manifest import VISION_DIR, BundleManifest, verify_bundle
 from models.quiet_import import import_tensorflow
 from stream_app.errors import BundleError, PhotoRejected
@@ -26,6 +28,7 @@ PIXELS_MAX = 150_000_000
 LABELS_KEPT = 32  # class scores that an encoding carries: the rest share next to nothing
 # A graph is traced once per size; what is left of a batch is padded to the next one.
 BATCH_SIZES = (1, 8, 16)
+ANY_DEVICE = Device()
 
 # uint8 [n, side, side, 3] -> (float32 embeddings [n, d], float32 scores [n, classes])
 Network = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -77,13 +80,20 @@ class AsyncEncoder(Protocol):
 class LocalEncoder:
     """An encoder in this process: photos are decoded in threads and run through a frozen graph in batches."""
 
-    def __init__(self, bundle_dir: Path, *, pixels_max: int = PIXELS_MAX, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle_dir: Path,
+        *,
+        pixels_max: int = PIXELS_MAX,
+        threads: int | None = None,
+        device: Device = ANY_DEVICE,
+    ) -> None:
         manifest = verify_bundle(bundle_dir, below="saved_model/")
         self.vision_id = manifest.vision_id
         self._pixels_max = pixels_max
         self._side_px, self._resize_px = _sizes(manifest)
         threads = threads or core_count()
-        self._network = load_network(bundle_dir, threads=threads)
+        self._network = load_network(bundle_dir, threads=threads, device=device)
         self._network_free = threading.Lock()  # two batches at once would be no quicker, and need twice the memory
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
@@ -155,12 +165,12 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load_network(bundle_dir: Path, *, threads: int) -> Network:
-    """The bundle's vision model as a frozen graph; TensorFlow is imported here."""
+def load_network(bundle_dir: Path, *, threads: int, device: Device = ANY_DEVICE) -> Network:
+    """The bundle's vision model as a frozen graph; TensorFlow is imported here. EncoderFailed without the device."""
     tf = import_tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    _configure(tf, threads)
+    set_up(tf, device, threads=threads)
     saved = tf.saved_model.load(str(bundle_dir / VISION_DIR))
     frozen = convert_variables_to_constants_v2(saved.signatures["pixels"])
     names = sorted(saved.signatures["pixels"].structured_outputs)  # image_embedding, label_scores
@@ -171,18 +181,11 @@ def load_network(bundle_dir: Path, *, threads: int) -> Network:
         return by_name["image_embedding"].numpy(), by_name["label_scores"].numpy()
 
     side_px = frozen.inputs[0].shape[1]
+    if device.mixed_precision:
+        photos = made_photos(side_px, BATCH_SIZES[1]).astype(np.uint8)
+        exact, _ = run(photos)
+        allow_mixed_precision(tf)
+        check_precision(exact, run(photos)[0])
     for size in BATCH_SIZES:  # the first run of each size costs half a second: not in a person's first search
         run(np.zeros((size, side_px, side_px, 3), np.uint8))
     return run
-
-
-def _configure(tf: Any, threads: int) -> None:
-    """Threads for the cores there are, and on a GPU only the memory that is needed; a no-op once TensorFlow runs."""
-    config = tf.config
-    try:
-        config.threading.set_intra_op_parallelism_threads(threads)
-        config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in config.list_physical_devices("GPU"):
-            config.experimental.set_memory_growth(gpu, True)
-    except RuntimeError:  # already initialised: whoever did that chose its own threads
-        return

@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from models.devices import Device
 from models.encoder import Encoding, LocalEncoder
 from stream_app.errors import EncoderFailed, PhotoRejected, SightlineError
 
@@ -31,12 +32,12 @@ class ChildDied(Exception):
     """The child process ended before it answered."""
 
 
-def serve(connection: Connection, bundle_dir: Path, pixels_max: int) -> None:
+def serve(connection: Connection, bundle_dir: Path, pixels_max: int, device: Device) -> None:
     """The child's whole life: load, then answer until the pipe closes or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        encoder = LocalEncoder(bundle_dir, pixels_max=pixels_max)
+        encoder = LocalEncoder(bundle_dir, pixels_max=pixels_max, device=device)
     except Exception as error:  # whatever it is, the parent must hear it
         connection.send((READY, _to_wire(error)))
         return
@@ -92,11 +93,11 @@ def _rejected(wire: Any) -> Answer:
 class EncoderChild:
     """A running child: requests go in, futures come true, and all of them fail when it dies."""
 
-    def __init__(self, bundle_dir: Path, pixels_max: int) -> None:
+    def __init__(self, bundle_dir: Path, pixels_max: int, device: Device) -> None:
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(
-            target=serve, args=(theirs, bundle_dir, pixels_max), name="sightline-encoder", daemon=True
+            target=serve, args=(theirs, bundle_dir, pixels_max, device), name="sightline-encoder", daemon=True
         )
         self._process.start()
         theirs.close()

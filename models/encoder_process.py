@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from models.encoder import PIXELS_MAX, Encoding
+from models.devices import Device
+from models.encoder import ANY_DEVICE, PIXELS_MAX, Encoding
 from models.encoder_child import REQUESTS_AT_ONCE, Answer, ChildDied, EncoderChild
 from models.manifest import read_manifest
 from stream_app.errors import EncoderFailed, PhotoRejected
@@ -19,9 +20,9 @@ REQUEST_TIMEOUT_SECONDS = 120.0  # a batch takes a fifth of a second; more than 
 class ProcessEncoder:
     """Keeps one child alive. A batch that kills it is tried again photo by photo, and the guilty one is rejected."""
 
-    def __init__(self, bundle_dir: Path, *, pixels_max: int = PIXELS_MAX) -> None:
+    def __init__(self, bundle_dir: Path, *, pixels_max: int = PIXELS_MAX, device: Device = ANY_DEVICE) -> None:
         self.vision_id = read_manifest(bundle_dir).vision_id
-        self._bundle_dir, self._pixels_max = bundle_dir, pixels_max
+        self._bundle_dir, self._pixels_max, self._device = bundle_dir, pixels_max, device
         self._child: EncoderChild | None = None
         self._starting = asyncio.Lock()
         self._turns = asyncio.Semaphore(REQUESTS_AT_ONCE)
@@ -90,7 +91,7 @@ class ProcessEncoder:
             if self._child is not None and self._child.alive:
                 return self._child
             await self.close()
-            self._child = child = EncoderChild(self._bundle_dir, self._pixels_max)
+            self._child = child = EncoderChild(self._bundle_dir, self._pixels_max, self._device)
             try:
                 problem = await asyncio.wait_for(asyncio.shield(child.ready), START_TIMEOUT_SECONDS)
             except ChildDied as died:

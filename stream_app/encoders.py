@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.devices import Device
 from models.encoder import AsyncEncoder
 from models.encoder_process import ProcessEncoder
 from models.serving import RemoteEncoder
@@ -26,10 +27,15 @@ class EncoderMetrics:
         ENCODER_CIRCUIT_OPEN.set(is_open)
 
 
+def device_of(settings: Settings) -> Device:
+    """What this machine's own encoder runs on; SettingsError when SIGHTLINE_DEVICE is no such thing."""
+    return Device(settings.device, settings.mixed_precision)
+
+
 def make_encoder(settings: Settings, bundle_dir: Path) -> AsyncEncoder:
     """The encoder for a bundle; raises SettingsError when SIGHTLINE_ENCODER is neither `local` nor an address."""
     if settings.encoder == LOCAL:
-        return ProcessEncoder(bundle_dir, pixels_max=settings.photo_pixels_max)
+        return ProcessEncoder(bundle_dir, pixels_max=settings.photo_pixels_max, device=device_of(settings))
     return RemoteEncoder(
         bundle_dir,
         parse_address(settings.encoder),

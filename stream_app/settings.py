@@ -43,6 +43,12 @@ class Settings:
     encoder: str = _setting(
         "local", "where photos are encoded: local, or TF Serving as grpc://host:port/model or rest://…"
     )
+    device: str = _setting(
+        "auto", "what the local encoder runs on: auto (a GPU where there is one), cpu, gpu, or gpu:N"
+    )
+    mixed_precision: bool = _setting(
+        False, "whether it may halve its numbers: float16 on a GPU, bfloat16 on a processor that has it"
+    )
     encoder_timeout_seconds: float = _setting(10.0, "how long TF Serving may take to answer one request")
     encoder_batch_size: int = _setting(16, "photos in one request to TF Serving, at most")
     embed_batch_size: int = _setting(32, "photos that go through the encoder together")

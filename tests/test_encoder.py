@@ -173,7 +173,7 @@ async def test_a_photo_that_kills_the_child_is_the_only_one_rejected(
 DEADLY = b"this one ends the process"
 
 
-def serve_with_a_weakness(connection: object, bundle_dir: Path, pixels_max: int) -> None:
+def serve_with_a_weakness(connection: object, *of_the_parent: object) -> None:
     """The child's main function, in which one photo does what a bug in a C library could do."""
     from models import encoder, encoder_child
 
@@ -185,7 +185,7 @@ def serve_with_a_weakness(connection: object, bundle_dir: Path, pixels_max: int)
         return decode(data, **options)
 
     encoder.decode_image = deadly_decode  # type: ignore[assignment]
-    encoder_child.serve(connection, bundle_dir, pixels_max)  # type: ignore[arg-type]
+    encoder_child.serve(connection, *of_the_parent)  # type: ignore[arg-type]
 
 
 async def test_an_encoder_that_cannot_start_says_why(tmp_path: Path) -> None:
