@@ -103,7 +103,7 @@ def _check_count(path: Path, what: str, expected: int, received: int) -> None:
             f"{path.name} is no Inception-v3",
             expected=f"{expected} {what}",
             received=str(received),
-            remedy="Any other Keras model: give it as the model itself, --vision PATH.",
+            remedy="Any other Keras model: --vision package.module:factory (models/any_network.py).",
         )
 
 
@@ -113,7 +113,7 @@ def _class_layer(path: Path, dense: list[KerasLayer]) -> Weights:
             f"{path.name} cannot say of what class a photo is",
             expected="one class layer after the pooling",
             received=", ".join(f"{each.name} {each.arrays[0].shape}" for each in dense) or "a file without top",
-            remedy="Take the file with top; a head of several layers: give the model itself, --vision PATH.",
+            remedy="Take the file with top; a head of several layers: --vision package.module:factory.",
         )
     kernel, *biases = dense[0].arrays
     return {"fc.weight": kernel.T, "fc.bias": biases[0] if biases else np.zeros(kernel.shape[1], np.float32)}

@@ -45,9 +45,9 @@ def derive_tag_vectors(
 
 
 def general_tags(classes: Sequence[ClassTags]) -> set[tuple[Word, ...]]:
-    """The tags that too many classes share."""
+    """The tags that too many classes share; what one class alone has is never too much."""
     spread = Counter(names for each in classes for names in {names for _, names in each.tags})
-    return {names for names, count in spread.items() if count > GENERAL_SHARE_MAX * len(classes)}
+    return {names for names, count in spread.items() if count > max(1, GENERAL_SHARE_MAX * len(classes))}
 
 
 def mean_tag_vectors(

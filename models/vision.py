@@ -34,8 +34,8 @@ class VisionModel:
     name: str
     side_px: int  # the network's input is side_px x side_px
     resize_px: int  # a photo's short side before the middle is cut out
-    offset: float  # the network sees (pixel - offset) / scale
-    scale: float
+    offset: float | tuple[float, ...]  # the network sees (pixel - offset) / scale; one number, or one for each channel
+    scale: float | tuple[float, ...]
     weights_path: Callable[[], Path]
     build: Callable[[Path], BuiltVision]
     # For the model card, in sentences:
@@ -200,7 +200,12 @@ VISION_MODELS: dict[str, VisionModel] = {
 
 
 def vision_model(name: str) -> VisionModel:
-    """The registered model of that name; BundleError naming all when there is none."""
+    """The registered model of that name, or the one that `package.module:factory` makes; BundleError otherwise."""
+    if ":" in name:
+        from models.any_network import find_network
+
+        return find_network(name)
     if name not in VISION_MODELS:
-        raise BundleError("No such vision model", expected=", ".join(VISION_MODELS), received=name)
+        expected = f"{', '.join(VISION_MODELS)}, or package.module:factory"
+        raise BundleError("No such vision model", expected=expected, received=name)
     return VISION_MODELS[name]

@@ -27,7 +27,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="As JSON, for progr
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--vision", help="The network, by name. Default: that of the default bundle.")
+@click.option(
+    "--vision", help="The network, by name, or as package.module:factory. Default: that of the default bundle."
+)
 @click.option("--weights", type=click.Path(path_type=Path, exists=True), help="A file with the network's weights.")
 @click.option("--words", help="The words, by name, or a file of them. Default: those of the default bundle.")
 @click.option("--serving-name", default="sightline", show_default=True, help="The model's name at TF Serving.")
