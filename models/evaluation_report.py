@@ -45,9 +45,10 @@ class Comparison:
 
 
 def compare(outcomes: Sequence[Outcome], default: str) -> list[Comparison]:
-    """Paired differences of flat hit@1 and hit@5 with a 95 % bootstrap interval over splits."""
+    """Paired differences of flat hit@1 and hit@5 with a 95 % bootstrap interval over splits; none without both."""
+    judged = set(_names(outcomes))
     found = []
-    for baseline in (each for each in BASELINES if each in _names(outcomes) and each != default):
+    for baseline in (each for each in BASELINES if {each, default} <= judged and each != default):
         for among in AMONG:
             for k in COMPARED_AT:
                 measure = f"flat_hit@{k}"
@@ -99,7 +100,8 @@ def as_markdown(evaluation: Evaluation) -> str:
         parts += ["## Classes that training never saw", _PROTOCOL]
         for among in AMONG:
             parts += [f"### Among {evaluation.candidates[among]} classes: {among}", _zero_shot(evaluation, among)]
-        parts += [f"### {evaluation.default}, against the baselines", _comparisons(evaluation)]
+        if compare(evaluation.outcomes, evaluation.default):
+            parts += [f"### {evaluation.default}, against the baselines", _comparisons(evaluation)]
     if evaluation.vectors:
         parts += ["## Which vector serves what", _vectors(evaluation.vectors)]
     if evaluation.bins:

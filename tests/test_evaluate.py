@@ -148,6 +148,12 @@ class TestReport:
         assert (first.baseline, first.among, first.measure) == ("ConSE(10)", "held out", "flat_hit@1")
         assert first.low == pytest.approx(0.1) and first.times == pytest.approx(0.62 / 0.52)
 
+    def test_a_baseline_that_was_judged_alone_is_compared_with_nothing(self):
+        evaluation = Evaluation({}, [outcome("ConSE(10)", 0, 0.5)], "ours", {"held out": 2, "all": 9}, [], [])
+
+        assert compare(evaluation.outcomes, "ours") == []
+        assert "against the baselines" not in as_markdown(evaluation)
+
     def test_the_report_has_tables_figures_and_plots(self, tmp_path: Path):
         evaluation = Evaluation(
             {"photos": "9"}, [outcome("ours", 0, 0.5)], "ours", {"held out": 2, "all": 9}, [], [ScoreBin(0.5, 3, 0.7)]
