@@ -37,6 +37,7 @@ from models.manifest import (
 )
 from models.model_card import MODEL_CARD_FILE, NOTICE_FILE, model_card
 from models.projection import RECIPE, SpaceArrays, derive_space
+from models.quiet_import import import_tensorflow
 from models.space import LABELS_FILE
 from models.tags import TAGS_PATH, ClassTags, format_tags, read_tags
 from models.vision import DEFAULT_VISION, BuiltVision, VisionModel, vision_model
@@ -124,7 +125,8 @@ def write_bundle(
     built, classes, vocabulary = parts.built, parts.classes, parts.source.vocabulary
     if len(classes) != built.classifier.shape[1]:
         raise BundleError("The tags do not fit the network", expected=f"{built.classifier.shape[1]} classes")
-    from models.saved_model import save_vision  # TensorFlow with it
+    import_tensorflow()
+    from models.saved_model import save_vision
     from models.warmup import write_warmup
 
     space = derive_space(built.classifier, built.classifier_bias, built.mean_embedding, classes, vocabulary)
@@ -143,7 +145,8 @@ def write_bundle(
 def project_bundle(base_dir: Path, bundle_dir: Path, projection: TrainedProjection) -> Path:
     """Write a bundle that has all of another, whatever that was made from, and a trained projection beside it."""
     base = verify_bundle(base_dir)
-    from models.saved_model import save_again  # TensorFlow with it
+    import_tensorflow()
+    from models.saved_model import save_again
     from models.warmup import write_warmup
 
     with np.load(base_dir / SPACE_FILE) as before:

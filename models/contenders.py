@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from models.grids import GRIDS
 from models.linear_projection import (
     LinearProjection,
     fit_bilinear,
@@ -197,9 +198,6 @@ def _trained(lesson: Lesson, plan: TrainingPlan) -> Projector:
     )
 
 
-_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
-
 CONSE_10 = Contender("ConSE(10)", conse)
 # What bundles are made with, as they are made and not tuned to the photos at hand: it needs no photo, and finds photos
 # by word best.
@@ -212,13 +210,11 @@ CONTENDERS = (
     Contender("random projection", random_projection),
     CONSE_10,
     Contender("ConSE, tuned", conse, {"k": (5, 10, 20, 32), "temperature": (1.0, 2.0)}),
-    Contender("cosine loss", cosine_loss, {"learning_rate": _RATES, "weight_decay": (1e-4, 1e-2)}),
-    Contender(
-        "DeViSE hinge rank loss", hinge_rank_loss, {"learning_rate": (1e-3, 3e-3), "margin": (0.1, 0.3, 1.0, 3.0)}
-    ),
-    Contender("ridge", ridge, {"penalty": _PENALTIES}),
-    Contender("ridge to whitened words", ridge_to_whitened_words, {"penalty": _PENALTIES}),
-    Contender("bilinear", bilinear, {"penalty": (0.3, 1.0, 3.0, 10.0), "word_penalty": (0.3, 1.0)}),
+    Contender("cosine loss", cosine_loss, GRIDS["cosine"]),
+    Contender("DeViSE hinge rank loss", hinge_rank_loss, GRIDS["hinge"]),
+    Contender("ridge", ridge, GRIDS["ridge"]),
+    Contender("ridge to whitened words", ridge_to_whitened_words, GRIDS["ridge"]),
+    Contender("bilinear", bilinear, GRIDS["bilinear"]),
     Contender("prototypes, no photos", prototypes),
     Contender("whitened ConSE", whitened_conse, {"penalty": (0.1, 0.3, 1.0, 3.0), "temperature": (1.0, 2.0)}),
     Contender(

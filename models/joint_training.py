@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from models.class_targets import class_targets
+from models.grids import GRIDS
 from models.labelled_photos import tags_by_label, tags_of_label
 from models.linear_projection import LinearProjection, fit_bilinear, fit_prototypes, fit_ridge, unit
 from models.linear_training import TrainingPlan, train_linear
@@ -30,14 +31,6 @@ WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 HELD_OUT_SHARE = 0.2
 TAGS_MIN = 5
 FALSE_WORDS = 20_000
-
-GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
-    "bilinear": {"penalty": (0.3, 1.0, 3.0, 10.0), "word_penalty": (0.3, 1.0)},
-    "ridge": {"penalty": (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)},
-    "cosine": {"learning_rate": (3e-4, 1e-3, 3e-3, 1e-2), "weight_decay": (1e-4, 1e-2)},
-    "hinge": {"learning_rate": (1e-3, 3e-3), "margin": (0.1, 0.3, 1.0, 3.0)},
-    "prototypes": {},
-}
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,10 @@ class PhotoRow:
         """A field of the metadata, or None."""
         return self.metadata[name][0] if name in self.metadata else None
 
+    def text(self, name: str) -> str | None:
+        """A field of the metadata as text, or None."""
+        return None if self.value(name) is None else str(self.value(name))
+
     def to_bytes(self) -> bytes:
         """As JSON, for the table."""
         return orjson.dumps(self.__dict__, default=list)

@@ -11,6 +11,7 @@ from stream_app.errors import SettingsError
 from stream_app.settings import Settings
 
 if TYPE_CHECKING:
+    from models.devices import Device
     from models.labelled_photos import LabelledPhotos
     from models.space import Space
 
@@ -44,11 +45,13 @@ def evaluate(
     """
     from models.space import Space
     from models.zero_shot import Judge
+    from stream_app.encoders import device_of
     from stream_app.worker import bundle_dir
 
-    folder = bundle or bundle_dir(Settings.from_environment())
+    settings = Settings.from_environment()
+    folder = bundle or bundle_dir(settings)
     space = Space.load(folder)
-    labelled = _encoded(photos, folder, out)
+    labelled = _encoded(photos, folder, out, device_of(settings))
     contenders = _contenders(only)
     outcomes: list[Any] = []
     if splits:
@@ -65,11 +68,11 @@ def evaluate(
     click.echo(f"Written to {report}")
 
 
-def _encoded(photos: Path, bundle: Path, out: Path) -> LabelledPhotos:
+def _encoded(photos: Path, bundle: Path, out: Path, device: Device) -> LabelledPhotos:
     from models.encoder import LocalEncoder
     from models.labelled_photos import encode_once
 
-    encoder = LocalEncoder(bundle)
+    encoder = LocalEncoder(bundle, device=device)
     try:
         with click.progressbar(length=0, label="Encoding photos", show_pos=True) as bar:
             labelled = encode_once(photos, encoder, out / "encoded", say=bar.update)

@@ -105,13 +105,12 @@ def _points(space: Space, photos: Sequence[PhotoEmbedded], rows: dict[int, Photo
 
 def _photo(space: Space, record: PhotoEmbedded, row: PhotoRow | None, joint_embedding: np.ndarray) -> Photo:
     row = row or PhotoRow(record.photo_id)
-    title, user_id = row.value("title"), row.value("user_id")
     return Photo(
         photo_id=record.photo_id,
         url=record.url,
-        title=None if title is None else str(title),
+        title=row.text("title"),
         tags=tuple(row.value("tags") or ()),
-        user_id=None if user_id is None else str(user_id),
+        user_id=row.text("user_id"),
         width_px=record.width_px,
         height_px=record.height_px,
         labels=space.labels(record.label_indices, record.label_scores, ROW_LABELS),

@@ -190,14 +190,13 @@ class LiveAlbum:
         )
 
     def _as_photo(self, row: PhotoRow, words: list[tuple[str, float]]) -> Photo:
-        title, user_id = row.value("title"), row.value("user_id")
         reason = self._reason(row)
         return Photo(
             photo_id=row.photo_id,
             url=row.url,
-            title=None if title is None else str(title),
+            title=row.text("title"),
             tags=tuple(row.value("tags") or ()),
-            user_id=None if user_id is None else str(user_id),
+            user_id=row.text("user_id"),
             width_px=row.width_px,
             height_px=row.height_px,
             labels=self._room.space.labels(row.label_indices, row.label_scores, len(row.label_indices)),

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from colours import colour_photo
 
 from models.encoder import LocalEncoder
-from models.joint_training import GRIDS, TaggedPhotos, train_joint
+from models.grids import GRIDS
+from models.joint_training import TaggedPhotos, train_joint
 from models.linear_projection import unit
 from models.linear_training import TrainingPlan, train_linear
 from stream_app.cli import main
