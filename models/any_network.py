@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from models.quiet_import import import_tensorflow
 from models.tags import TAGS_PATH
 from models.vision import BuiltVision, VisionModel
 from stream_app.errors import BundleError
@@ -76,6 +77,7 @@ def find_network(name: str) -> VisionModel:
 
 def _call(name: str) -> AnyNetwork:
     module_name, _, attribute = name.partition(":")
+    import_tensorflow()  # the module is about to, and less quietly
     with _importable_from(os.getcwd()):
         factory = getattr(_import(name, module_name), attribute, None)
         if not callable(factory):
