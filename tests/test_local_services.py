@@ -18,10 +18,11 @@ from stream_app.local_services import LocalServices, check_port_free, faust_sett
 from stream_app.settings import Settings
 
 PARENT = """
-import sys
+import signal, sys
 from pathlib import Path
 from stream_app.local_services import LocalServices
 from stream_app.settings import Settings
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background begins without it
 with LocalServices(Settings(data_dir=Path(sys.argv[1]))) as settings:
     print(settings.broker_url, settings.redis_url, flush=True)
     sys.stdin.read()
@@ -75,7 +76,7 @@ class TestLifeAndDeath:
             ports = ports_of(*parent.stdout.readline().decode().split())
             before = all(map(listens, ports))
             parent.send_signal(number)
-            parent.wait()
+            parent.wait(60)
 
         assert before
         assert all_gone(ports)

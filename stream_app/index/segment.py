@@ -2,7 +2,9 @@
 
 A folder with `photo_ids.npy` (int64 [rows], ascending: the row is the ordinal that Annoy knows),
 `versions.npy` (uint8 [rows, 21], packed), `vectors.npy` (float16 [rows, dimensions]) and, unless it is
-small, `forest.ann`.
+small, `forest.ann` with `signatures.npy` (uint64 [rows, words]).
+
+A search walks the forest for candidates, sifts them by signature, and looks at the vectors of the few that are left.
 """
 
 from __future__ import annotations
@@ -16,16 +18,24 @@ from annoy import AnnoyIndex
 
 from stream_app.errors import SegmentCorrupt
 from stream_app.index import files
+from stream_app.index.forest_reader import ForestReader
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import ALIVE
 from stream_app.index.ranking import Allow, best_allowed_rows
+from stream_app.index.sieve import Sieve, planes
 from stream_app.versions import Version
 
-PHOTO_IDS, VERSIONS, VECTORS, FOREST = "photo_ids.npy", "versions.npy", "vectors.npy", "forest.ann"
+PHOTO_IDS, VERSIONS, VECTORS = "photo_ids.npy", "versions.npy", "vectors.npy"
+FOREST, SIGNATURES = "forest.ann", "signatures.npy"
 ROW_FILES = (PHOTO_IDS, VERSIONS, VECTORS)
+FOREST_FILES = (FOREST, SIGNATURES)
 
 #: On unit vectors it orders as the cosine does, and its trees split clusters far better than `angular`.
 METRIC: Final = "euclidean"
+
+#: Candidates whose vectors are looked at, at least, and for each wished neighbour. Words lie outside of where photos
+#: do, and their signatures tell photos apart less well: of their ten nearest, 256 of 24,000 hold .96, 64 hold .76.
+KEPT_MIN, KEPT_PER_NEIGHBOUR = 256, 20
 
 #: Rows that are widened to float32 at a time: the scratch memory of a scan.
 SCAN_ROWS = 8_192
@@ -43,7 +53,13 @@ class Segment:
         self._versions = _mapped(directory / VERSIONS)
         self._vectors = _mapped(directory / VECTORS)
         self.died = np.full(len(self.photo_ids), ALIVE, dtype=np.uint64)
-        self._forest = _open_forest(directory / FOREST, dimensions) if has_forest else None
+        self._forest = ForestReader(directory / FOREST, dimensions, METRIC) if has_forest else None
+        # A segment of a former version has a forest alone.
+        is_signed = has_forest and (directory / SIGNATURES).exists()
+        self._sieve = Sieve(_mapped(directory / SIGNATURES), dimensions) if is_signed else None
+        if self._forest is not None:
+            # Whoever opens a segment waits until everything is compiled and mapped, not whoever searches first.
+            self._candidates(np.zeros(dimensions, np.float32), search_k=1, kept=0)
         # A small segment is scanned by every search: widening it once is worth its few megabytes.
         self._wide = self._vectors.astype(np.float32) if scanned else None
 
@@ -92,18 +108,19 @@ class Segment:
 
         Widens the walk through the forest until there are `k`, and scans every row where that is cheaper.
         """
-        wished = 2 * k + 16  # room for dead rows and for near ties that float16 orders otherwise
-        while self._forest is not None and 8 * wished < len(self):
-            candidates = self._walk(query, wished, search_k)
+        kept = max(KEPT_MIN, KEPT_PER_NEIGHBOUR * k)
+        while self._forest is not None and 4 * kept < len(self):
+            candidates = self._candidates(query, search_k, kept)
             rows, scores = self._ranked(query, candidates, k, sequence, allow)
             if len(rows) >= k:
                 return rows, scores
-            wished, search_k = 4 * wished, 4 * search_k
+            kept, search_k = 4 * kept, 4 * search_k
         return self._ranked(query, None, k, sequence, allow)
 
-    def _walk(self, query: np.ndarray, wished: int, search_k: int) -> np.ndarray:
+    def _candidates(self, query: np.ndarray, search_k: int, kept: int) -> np.ndarray:
         assert self._forest is not None
-        return np.array(self._forest.get_nns_by_vector(query.tolist(), wished, search_k), dtype=np.int64)
+        candidates = self._forest.candidates(query, search_k)
+        return candidates if self._sieve is None else self._sieve.sift(query, candidates, kept)
 
     def _ranked(
         self, query: np.ndarray, candidates: np.ndarray | None, k: int, sequence: int, allow: Allow | None
@@ -136,7 +153,7 @@ def open_segment(directory: Path, record: SegmentRecord, dimensions: int, *, for
         try:
             files.check(directory / name, expected)
         except SegmentCorrupt as damage:
-            if name != FOREST:
+            if name not in FOREST_FILES:
                 raise
             logger.warning("%s The segment is scanned until its forest is grown anew.", damage)
             has_forest = False
@@ -153,8 +170,9 @@ def write_rows(directory: Path, photo_ids: np.ndarray, versions: np.ndarray, vec
 
 
 def grow_forest(directory: Path, *, n_trees: int, threads: int, seed: int) -> None:
-    """Build and write the forest of a segment whose rows are written."""
+    """Build and write the forest and the signatures of a segment whose rows are written."""
     vectors = _mapped(directory / VECTORS)
+    files.write_array(directory / SIGNATURES, _signatures(vectors))
     forest = AnnoyIndex(vectors.shape[1], METRIC)
     forest.set_seed(seed)
     for ordinal in range(len(vectors)):
@@ -167,7 +185,7 @@ def grow_forest(directory: Path, *, n_trees: int, threads: int, seed: int) -> No
 def record_of(directory: Path, name: str) -> SegmentRecord:
     """The manifest's record of the segment whose files lie in `directory`."""
     rows = len(np.load(directory / PHOTO_IDS, mmap_mode="r"))
-    written = [each for each in (*ROW_FILES, FOREST) if (directory / each).exists()]
+    written = [each for each in (*ROW_FILES, *FOREST_FILES) if (directory / each).exists()]
     return SegmentRecord(name, rows, {each: files.fingerprint(directory / each) for each in written})
 
 
@@ -176,7 +194,8 @@ def _mapped(path: Path) -> np.ndarray:
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
-def _open_forest(path: Path, dimensions: int) -> AnnoyIndex:
-    forest = AnnoyIndex(dimensions, METRIC)
-    forest.load(str(path))
-    return forest
+def _signatures(vectors: np.ndarray) -> np.ndarray:
+    slices = range(0, len(vectors), SCAN_ROWS)
+    return np.concatenate(
+        [planes(vectors.shape[1]).of(vectors[start : start + SCAN_ROWS].astype(np.float32)) for start in slices]
+    )
