@@ -32,6 +32,11 @@ class Version(NamedTuple):
         """The inverse of `pack`."""
         return cls(*_PACKED.unpack(packed))
 
+    @classmethod
+    def unpack_from(cls, packed: memoryview, ordinal: int) -> Version:
+        """One of many versions that lie packed one behind the other."""
+        return cls(*_PACKED.unpack_from(packed, _PACKED.size * ordinal))
+
 
 KIND_CHANGED = 0
 KIND_DELETED = 1

@@ -43,7 +43,7 @@ def test_it_meets_the_items_that_annoy_meets(metric, count, dimensions, trees, s
     with TemporaryDirectory() as folder:
         forest = grown(Path(folder) / "forest.ann", vectors, metric, trees)
         reader = ForestReader(Path(folder) / "forest.ann", dimensions, metric)
-        met = reader.candidates(query, search_k).tolist()
+        met = reader.walk(query, search_k).candidates.tolist()
 
         assert reader.item_count == count
         assert len(met) == len(set(met))
@@ -55,19 +55,44 @@ def test_items_that_are_all_alike_are_met(tmp_path: Path):
     grown(tmp_path / "forest.ann", np.ones((500, 8), np.float32), "euclidean", 2)
     reader = ForestReader(tmp_path / "forest.ann", 8, "euclidean")
 
-    assert sorted(reader.candidates(np.ones(8, np.float32), 10_000)) == list(range(500))
+    assert sorted(reader.walk(np.ones(8, np.float32), 10_000).candidates) == list(range(500))
 
 
 def test_threads_do_not_disturb_one_another(tmp_path: Path):
     vectors = np.random.default_rng(1).standard_normal((3_000, 16)).astype(np.float32)
     grown(tmp_path / "forest.ann", vectors, "euclidean", 5)
     reader = ForestReader(tmp_path / "forest.ann", 16, "euclidean")
-    alone = [sorted(reader.candidates(vector, 200 + row)) for row, vector in enumerate(vectors[:500])]
+    alone = [sorted(reader.walk(vector, 200 + row).candidates) for row, vector in enumerate(vectors[:500])]
 
     with ThreadPoolExecutor(4) as pool:
-        together = pool.map(lambda row: sorted(reader.candidates(vectors[row], 200 + row)), range(500))
+        together = pool.map(lambda row: sorted(reader.walk(vectors[row], 200 + row).candidates), range(500))
 
     assert list(together) == alone
+
+
+def test_the_first_trees_are_met_as_if_there_were_no_more(tmp_path: Path):
+    """An easy question need not ask all trees; whoever asks for more than there are asks all."""
+    vectors = np.random.default_rng(1).standard_normal((3_000, 16)).astype(np.float32)
+    grown(tmp_path / "forest.ann", vectors, "euclidean", 6)
+    reader = ForestReader(tmp_path / "forest.ann", 16, "euclidean")
+
+    few, all_trees, more = (reader.walk(vectors[0], 600, count) for count in (2, 6, 60))
+
+    assert reader.tree_count == 6
+    assert few.visits < all_trees.visits
+    assert 0 in few.candidates
+    assert sorted(more.candidates) == sorted(all_trees.candidates)
+
+
+def test_a_queue_that_outgrows_its_room_is_given_more(tmp_path: Path):
+    """A deep forest of two dimensions, and a walk to its end, meet few items for each node that waits."""
+    vectors = np.random.default_rng(2).standard_normal((20_000, 2)).astype(np.float32)
+    forest = grown(tmp_path / "forest.ann", vectors, "euclidean", 12)
+    reader = ForestReader(tmp_path / "forest.ann", 2, "euclidean")
+
+    met = reader.walk(vectors[5], 5_000).candidates
+
+    assert set(met.tolist()) == set(forest.get_nns_by_vector(vectors[5].tolist(), 20_000, 5_000))
 
 
 @pytest.mark.parametrize("content", [b"", b"no forest at all"])

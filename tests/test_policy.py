@@ -1,6 +1,6 @@
 """The merge policy and the sharing of the search budget: pure functions, so no file is touched here."""
 
-from stream_app.index.policy import SegmentSummary, ShardSettings, plan_merge, share_search_k, tier
+from stream_app.index.policy import SegmentSummary, ShardSettings, plan_merge, tier
 
 SETTINGS = ShardSettings(fan_out=4, tier_vectors=1_000)
 
@@ -46,9 +46,9 @@ def test_a_segment_with_many_dead_is_written_anew():
     assert plan_merge([borne], SETTINGS) is None
 
 
-def test_a_segment_without_its_forest_comes_first():
+def test_an_impaired_segment_comes_first():
     """A damaged forest makes searches slow, so it is grown anew before anything else."""
-    damaged = SegmentSummary("damaged", rows=9_000, dead=0, lacks_forest=True)
+    damaged = SegmentSummary("damaged", rows=9_000, dead=0, impaired=True)
 
     plan = plan_merge([*segments(10, 10, 10, 10), damaged], SETTINGS)
 
@@ -74,13 +74,3 @@ def test_a_stream_is_rewritten_few_times():
 
     assert written / 300_000 <= 2
     assert len(living) <= 7
-
-
-def test_the_search_budget_is_shared_by_size():
-    """A forest of nine tenths of the rows gets nine tenths of the budget."""
-    assert share_search_k([90_000, 10_000], 1, ShardSettings(search_k=1_000)) == [900, 100]
-
-
-def test_a_small_forest_gets_enough_to_answer():
-    """Each forest must be able to name all wished neighbours, however small its share."""
-    assert min(share_search_k([1_000_000, 2_000], 50, ShardSettings(search_k=1_000))) >= 100

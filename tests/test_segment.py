@@ -10,12 +10,14 @@ from stream_app.errors import SegmentCorrupt, VectorRejected
 from stream_app.index import files, manifest
 from stream_app.index.manifest import Manifest
 from stream_app.index.memtable import ALIVE
-from stream_app.index.merging import Job, run
-from stream_app.index.segment import Segment, grow_forest, open_segment, record_of, write_rows
+from stream_app.index.effort import EXACT, FOREST, SIGNATURES, Effort, Tuning
+from stream_app.index.finishing import Job, run, take_tuning
+from stream_app.index.segment import Query, Segment, open_segment, record_of, write_rows
 from stream_app.index.vectors import rounded, unit_vectors
 from stream_app.versions import Version
 
 DIMENSIONS = 16
+TUNED = Tuning(FOREST, "euclidean", 10, {10: (Effort(10, 500, 64, 0.96),)})
 
 
 def unit(count: int, seed: int = 0) -> np.ndarray:
@@ -23,17 +25,21 @@ def unit(count: int, seed: int = 0) -> np.ndarray:
     return rounded(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def write(directory: Path, photo_ids: np.ndarray, vectors: np.ndarray, *, forest: bool = False) -> Segment:
+def job(target: Path, sources: list[tuple[str, str]] | None = None, **changes) -> Job:
+    usual = {"exact_vectors_max": 50, "forest_vectors_min": 2_000, "n_trees": 10, "threads": 1, "seed": 1}
+    return Job(str(target), sources or [], **(usual | {"metric": "", "outside_queries": ""} | changes))
+
+
+def write(directory: Path, photo_ids: np.ndarray, vectors: np.ndarray, **changes) -> Segment:
     directory.mkdir()
     packed = b"".join(Version(int(photo_id), 0, 0, 0).pack() for photo_id in photo_ids)
     write_rows(directory, photo_ids, np.frombuffer(packed, np.uint8).reshape(-1, 21), vectors)
-    if forest:
-        grow_forest(directory, n_trees=10, threads=1, seed=1)
-    return Segment(directory, DIMENSIONS, has_forest=forest, scanned=not forest)
+    run(job(directory, **changes))
+    return Segment(directory, DIMENSIONS, take_tuning(directory))
 
 
-def nearest(segment: Segment, query: np.ndarray, k: int, search_k: int = 2_000, allow=None) -> list[int]:
-    rows, _ = segment.nearest(query, k, 0, allow, search_k)
+def nearest(segment: Segment, query: np.ndarray, k: int, *, sequence: int = 0, allow=None, recall=0.95) -> list[int]:
+    rows, _ = segment.nearest(Query.of(query), k, sequence, allow, segment.effort(k, recall))
     return segment.photo_ids[rows].tolist()
 
 
@@ -62,36 +68,70 @@ def test_an_unknown_photo_is_nowhere(tmp_path):
     assert segment.locate(np.array([1, 15, 2**62])).tolist() == [-1, -1, -1]
 
 
-def test_a_forest_finds_what_a_scan_finds(tmp_path):
-    """The ten nearest of 3,000 in 16 dimensions, with few exceptions, and with exact scores."""
-    vectors, queries = unit(3_000), unit(20, seed=1)
-    segment = write(tmp_path / "s", np.arange(3_000), vectors, forest=True)
+@pytest.mark.parametrize(("count", "kind"), [(50, EXACT), (1_999, SIGNATURES), (3_000, FOREST)])
+def test_a_segment_finds_what_was_wished(tmp_path, count, kind):
+    """By whatever it is searched, and with exact scores."""
+    vectors, queries = unit(count), unit(100, seed=1)
+    segment = write(tmp_path / "s", np.arange(count), vectors)
 
     found = 0
     for query in queries:
-        rows, scores = segment.nearest(query, 10, 0, None, 2_000)
+        rows, scores = segment.nearest(Query.of(query), 10, 0, None, segment.effort(10, 0.95))
         assert np.allclose(scores, vectors[rows] @ query, atol=1e-5)
         found += len(set(rows.tolist()) & set(np.argsort(-(vectors @ query))[:10].tolist()))
-    assert found >= 190
+    assert segment.tuning.kind == kind
+    assert found >= 920
 
 
-@pytest.mark.parametrize("forest", [True, False])
-@pytest.mark.parametrize("k", [1, 100, 2_999, 3_000, 10_000_000])
-def test_any_k_is_answered(tmp_path, forest, k):
-    """With k photos, or with all of them."""
-    segment = write(tmp_path / "s", np.arange(3_000), unit(3_000), forest=forest)
+@pytest.mark.parametrize("count", [50, 1_999, 3_000])
+@pytest.mark.parametrize("k", [1, 40, 1_000, 10_000_000])
+def test_any_k_is_answered(tmp_path, count, k):
+    """With k photos, or with all of them, best first."""
+    segment = write(tmp_path / "s", np.arange(count), unit(count))
 
-    assert len(set(nearest(segment, unit(1, seed=1)[0], k, search_k=50))) == min(k, 3_000)
+    rows, scores = segment.nearest(Query.of(unit(1, seed=1)[0]), k, 0, None, segment.effort(k, 0.8))
+
+    assert len(set(rows.tolist())) == min(k, count)
+    assert (np.diff(scores) <= 0).all()
 
 
-def test_the_walk_widens_until_enough_are_allowed(tmp_path):
+@pytest.mark.parametrize("count", [1_999, 3_000])
+def test_an_effort_widens_until_enough_are_allowed(tmp_path, count):
     """A photo in a hundred is allowed; still there are ten hits."""
-    segment = write(tmp_path / "s", np.arange(3_000), unit(3_000), forest=True)
+    segment = write(tmp_path / "s", np.arange(count), unit(count))
 
     hits = nearest(segment, unit(1, seed=1)[0], 10, allow=lambda photo_id: photo_id % 100 == 0)
 
     assert len(hits) == 10
     assert all(photo_id % 100 == 0 for photo_id in hits)
+
+
+def test_a_higher_recall_is_a_greater_effort(tmp_path):
+    """What was measured is kept with the segment, and a wish takes the least that is enough."""
+    segment = write(tmp_path / "s", np.arange(3_000), unit(3_000))
+
+    modest, thorough = segment.effort(10, 0.8), segment.effort(10, 0.99)
+
+    assert modest is not None and thorough is not None
+    assert 0.8 <= modest.recall < thorough.recall
+    assert (modest.search_k, modest.kept) < (thorough.search_k, thorough.kept)
+
+
+def test_queries_from_outside_have_an_effort_of_their_own(tmp_path):
+    """Here they lie where no vectors do: in the half of the dimensions that is empty for these."""
+    vectors, queries = unit(3_000), unit(60, seed=2)
+    vectors[:, : DIMENSIONS // 2] *= 0.05
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    queries[:, DIMENSIONS // 2 :] *= 0.05
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    np.save(tmp_path / "outside.npy", queries)
+    segment = write(tmp_path / "s", np.arange(3_000), rounded(vectors), outside_queries=str(tmp_path / "outside.npy"))
+
+    effort, usual = segment.effort(10, 0.95, outside=True), segment.effort(10, 0.95)
+
+    assert effort is not None and usual is not None
+    assert (effort.search_k, effort.kept) > (usual.search_k, usual.kept)
+    assert effort.recall >= 0.95
 
 
 def test_dead_rows_are_found_only_by_searches_that_began_before(tmp_path):
@@ -100,8 +140,8 @@ def test_dead_rows_are_found_only_by_searches_that_began_before(tmp_path):
     segment = write(tmp_path / "s", np.arange(10), vectors)
     segment.kill(3, sequence=5)
 
-    assert 3 in segment.nearest(vectors[3], 10, 4, None, 0)[0]
-    assert 3 not in segment.nearest(vectors[3], 10, 5, None, 0)[0]
+    assert 3 in nearest(segment, vectors[3], 10, sequence=4)
+    assert 3 not in nearest(segment, vectors[3], 10, sequence=5)
     assert segment.locate(np.array([3])).tolist() == [-1]
 
 
@@ -126,9 +166,10 @@ def test_a_job_gathers_the_chosen_rows(tmp_path):
     np.save(tmp_path / "rows", np.arange(10, 40))
 
     sources = [(str(folder), str(tmp_path / "rows.npy")) for folder in (one, other)]
-    run(Job(str(target), sources, forest_vectors_min=60, n_trees=2, threads=1, seed=1))
-    merged = Segment(target, DIMENSIONS, has_forest=True)
+    run(job(target, sources, forest_vectors_min=60, n_trees=2))
+    merged = Segment(target, DIMENSIONS, take_tuning(target))
 
+    assert (merged.tuning.kind, merged.tuning.n_trees) == (FOREST, 2)
     assert merged.photo_ids.tolist() == list(range(20, 80))
     assert np.array_equal(merged.vector(1), unit(50, seed=2)[10])
     assert merged.version(1).time_ms == 21
@@ -138,40 +179,41 @@ def test_a_job_gathers_the_chosen_rows(tmp_path):
 def test_a_flipped_bit_is_noticed_and_the_file_is_named(tmp_path, name):
     """Before a byte of it is believed."""
     write(tmp_path / "s", np.arange(100), unit(100))
-    record = record_of(tmp_path / "s", "s")
+    record = record_of(tmp_path / "s", "s", TUNED)
     damage(tmp_path / "s" / name)
 
     with pytest.raises(SegmentCorrupt, match=name):
-        open_segment(tmp_path / "s", record, DIMENSIONS, forest_vectors_min=10)
+        open_segment(tmp_path / "s", record, DIMENSIONS)
 
 
 def test_a_missing_file_is_named(tmp_path):
     """A half-copied folder is no segment."""
     write(tmp_path / "s", np.arange(10), unit(10))
-    record = record_of(tmp_path / "s", "s")
+    record = record_of(tmp_path / "s", "s", TUNED)
     (tmp_path / "s" / "vectors.npy").unlink()
 
     with pytest.raises(SegmentCorrupt, match=r"vectors.npy cannot be read"):
-        open_segment(tmp_path / "s", record, DIMENSIONS, forest_vectors_min=10)
+        open_segment(tmp_path / "s", record, DIMENSIONS)
 
 
-def test_a_damaged_forest_costs_speed_and_nothing_else(tmp_path):
-    """Annoy would crash on it, so it is left out, and the rows are scanned."""
+@pytest.mark.parametrize("name", ["forest.ann", "signatures.npy"])
+def test_damage_to_what_makes_it_fast_costs_nothing_else(tmp_path, name):
+    """Annoy would crash on such a forest, so it is left out, and the rows are scanned."""
     vectors = unit(500)
-    write(tmp_path / "s", np.arange(500), vectors, forest=True)
-    record = record_of(tmp_path / "s", "s")
-    damage(tmp_path / "s" / "forest.ann")
+    tuning = write(tmp_path / "s", np.arange(500), vectors, forest_vectors_min=400).tuning
+    record = record_of(tmp_path / "s", "s", tuning)
+    damage(tmp_path / "s" / name)
 
-    segment = open_segment(tmp_path / "s", record, DIMENSIONS, forest_vectors_min=10)
+    segment = open_segment(tmp_path / "s", record, DIMENSIONS)
 
-    assert not segment.has_forest
+    assert segment.impaired
     assert nearest(segment, vectors[7], 1) == [7]
 
 
 def test_a_manifest_comes_back_as_it_was_written(tmp_path):
     """With its segments and their fingerprints."""
     write(tmp_path / "s", np.arange(10), unit(10))
-    wished = Manifest("space", DIMENSIONS, "log", 42, segments=(record_of(tmp_path / "s", "s"),))
+    wished = Manifest("space", DIMENSIONS, "log", 42, segments=(record_of(tmp_path / "s", "s", TUNED),))
 
     written = manifest.write(wished, tmp_path)
 

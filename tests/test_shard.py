@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from stream_app.errors import QueryRejected, SegmentCorrupt, ServiceUnavailable, VectorRejected
 from stream_app.index import files
+from stream_app.index.segment import Query
 from stream_app.index.shard import Shard, ShardSettings
+from stream_app.index.snapshot import Search
 from stream_app.versions import KIND_DELETED, Version
 
 DIMENSIONS = 16
@@ -286,10 +289,10 @@ def test_a_removal_during_a_merge_is_not_lost(shard, monkeypatch):
         shard.seal()
     finish = shard._folder.finish
 
-    def meanwhile(staging):
+    def meanwhile(*staged):
         shard.remove(5, at(2, KIND_DELETED))
         shard.add(6, at(2), vectors[0])
-        return finish(staging)
+        return finish(*staged)
 
     monkeypatch.setattr(shard._folder, "finish", meanwhile)
     assert shard.merge_once()
@@ -335,14 +338,15 @@ def test_a_search_keeps_the_snapshot_it_began_with(shard):
         shard.seal()
     fill(shard, unit(5, seed=1), 40)
     snapshot = shard._snapshot()
-    before = snapshot.search(vectors[3], 50, None)
+    query, how = Query.of(vectors[3]), Search(allow=None, recall=0.95, outside=False)
+    before = snapshot.search(query, 50, how)
 
     shard.remove(3, at(2, KIND_DELETED))
     shard.add(41, at(2), vectors[3])
     shard.seal()
     shard.merge_once()
 
-    assert snapshot.search(vectors[3], 50, None) == before
+    assert snapshot.search(query, 50, how) == before
     assert found(shard, vectors[3], 1) == [41]
 
 
@@ -451,7 +455,7 @@ def test_a_damaged_folder_is_refused_by_file_name(tmp_path):
 
 def test_a_lost_forest_is_grown_anew_by_the_next_merge(tmp_path):
     """Meanwhile the segment answers without it."""
-    settings = ShardSettings(forest_vectors_min=100)
+    settings = ShardSettings(exact_vectors_max=50, forest_vectors_min=100)
     shard = opened(tmp_path, settings=settings)
     vectors = unit(200)
     fill(shard, vectors)
@@ -525,8 +529,9 @@ def test_a_grown_memtable_asks_to_be_sealed(shard):
     assert not shard.needs_seal()
 
 
-def test_a_failed_merge_process_is_said_in_one_line_and_loses_nothing(shard, monkeypatch):
+def test_a_failed_merge_process_is_said_in_one_line_and_loses_nothing(tmp_path, monkeypatch):
     """And its leavings are removed."""
+    shard = opened(tmp_path, settings=replace(SMALL, forest_vectors_min=40))
     for first in range(0, 40, 10):
         fill(shard, unit(10, seed=first), first)
         shard.seal()

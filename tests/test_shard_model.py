@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from stream_app.index import merging
+from stream_app.index import finishing
 from stream_app.index.shard import Shard, ShardSettings
 from stream_app.versions import Version
 
@@ -41,7 +41,7 @@ class ShardModel(RuleBasedStateMachine):
     def open(self) -> Shard:
         shard = Shard(self.root / str(self.lives), dimensions=DIMENSIONS, space_id="space", settings=SMALL)
         # The same work as the child process does, without its start-up time.
-        shard._writer._processes.run = merging.run
+        shard._writer._processes.run = finishing.run
         return shard
 
     def note(self, photo_id: int, version: Version, lives: bool) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from stream_app.errors import ServiceUnavailable
 from stream_app.index import files, manifest
 from stream_app.index import tombstones as tombstone_files
+from stream_app.index.effort import Tuning
 from stream_app.index.manifest import Manifest, SegmentRecord, TombstoneRecord
 from stream_app.index.segment import Segment, open_segment, record_of
 from stream_app.versions import Version
@@ -41,13 +42,10 @@ class ShardFolder:
         self._number = itertools.count(self.manifest.generation + 1)
         self._closed = False
 
-    def segments(self, forest_vectors_min: int) -> tuple[Segment, ...]:
+    def segments(self) -> tuple[Segment, ...]:
         """The living segments, every file checked; raises SegmentCorrupt."""
         dimensions = self.manifest.dimensions
-        return tuple(
-            open_segment(self.directory / each.name, each, dimensions, forest_vectors_min=forest_vectors_min)
-            for each in self.manifest.segments
-        )
+        return tuple(open_segment(self.directory / each.name, each, dimensions) for each in self.manifest.segments)
 
     def tombstones(self) -> dict[int, Version]:
         """The deletions remembered at the last seal; raises SegmentCorrupt."""
@@ -67,9 +65,9 @@ class ShardFolder:
         finally:
             files.remove(path)
 
-    def finish(self, staging: Path) -> SegmentRecord:
+    def finish(self, staging: Path, tuning: Tuning) -> SegmentRecord:
         """Publish a staged segment under its final name; it lives once a manifest names it."""
-        record = record_of(staging, staging.stem)
+        record = record_of(staging, staging.stem, tuning)
         files.sync(staging)
         files.publish(staging, self.directory / record.name)
         return record

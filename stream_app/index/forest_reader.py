@@ -1,7 +1,8 @@
 """Read Annoy's forests faster than Annoy does: the same walk over the same file, compiled here by numba.
 
 Annoy computes the distance of every candidate as soon as it is met, a cache miss for each. Here the walk only gathers
-candidates; which of them are worth a look at their vectors is somebody else's decision (`signatures`).
+candidates; which of them are worth a look at their vectors is somebody else's decision (`sieve`). What it waits for is
+memory, so it asks for nodes before it needs them.
 
 The file is an array of nodes, of which Annoy 1.17 (https://github.com/spotify/annoy) writes, in words of 32 bits:
 
@@ -19,9 +20,12 @@ import numpy as np
 
 from stream_app.errors import SegmentCorrupt
 from stream_app.index.compiled import compiled
+from stream_app.index.machine import bits_of, float_of, prefetch
 
-EMPTY: Final = -1
-SCRATCH_MIN: Final = 1 << 14
+SCRATCH_MIN: Final = 1 << 12
+NO_ROOM: Final = -1
+SIGN: Final = np.uint32(1 << 31)
+LINE_WORDS: Final = 16  # of a cache line
 
 
 class _Layout(NamedTuple):
@@ -33,6 +37,13 @@ class _Layout(NamedTuple):
 
 
 LAYOUTS = {"euclidean": _Layout(children=2, plane=4, offset=1), "angular": _Layout(children=1, plane=3, offset=0)}
+
+
+class Walk(NamedTuple):
+    """What a walk through the forest met."""
+
+    candidates: np.ndarray  # int32 [n], each once, in no order
+    visits: int  # nodes whose plane was compared with the query
 
 
 class ForestReader:
@@ -55,21 +66,31 @@ class ForestReader:
         self._roots, self.item_count = _roots(self._nodes, layout)
         self._local = threading.local()
 
-    def candidates(self, query: np.ndarray, search_k: int) -> np.ndarray:
-        """The items that Annoy would compare with `query` (float32 [dimensions]), each once: int32 [n], in no order.
+    @property
+    def tree_count(self) -> int:
+        """The number of trees."""
+        return len(self._roots)
 
-        They come from the leaves that lie nearest by the planes on the way to them, until `search_k` were met.
+    def walk(self, query: np.ndarray, search_k: int, tree_count: int | None = None) -> Walk:
+        """The items that Annoy would compare with `query` (float32 [dimensions]).
+
+        They come from the leaves that lie nearest by the planes on the way to them, until `search_k` were met, of
+        the first `tree_count` trees: as many as Annoy would ask if it had no more.
         """
-        scratch = self._scratch(search_k)
-        count = _walk(self._nodes, self._numbers, self._layout, self._roots, self.item_count, query, search_k, *scratch)
-        return scratch.found[:count].copy()
-
-    def _scratch(self, search_k: int) -> _Scratch:
+        forest = self._nodes, self._numbers, self._layout, self._roots[:tree_count], self.item_count
         # A leaf that is begun is taken whole, so that more than search_k items may be met.
-        room = max(SCRATCH_MIN, search_k + self._nodes.shape[1])
+        room = search_k + self._nodes.shape[1]
+        while True:
+            scratch = self._scratch(room)
+            count, visits = _walk(*forest, query, search_k, *scratch)
+            if count != NO_ROOM:
+                return Walk(scratch.found[:count].copy(), visits)
+            room = 2 * len(scratch.waiting)
+
+    def _scratch(self, room: int) -> _Scratch:
         scratch = getattr(self._local, "scratch", None)
         if scratch is None or len(scratch.found) < room:
-            self._local.scratch = scratch = _Scratch.of(room, len(self._roots))
+            self._local.scratch = scratch = _Scratch.of(max(SCRATCH_MIN, room), self.item_count)
         return scratch
 
 
@@ -77,19 +98,14 @@ class _Scratch(NamedTuple):
     """What one thread writes on while it walks."""
 
     found: np.ndarray  # int32 [room]
-    seen: np.ndarray  # int32 [a power of two]: a hash set of what was found
-    distances: np.ndarray  # float32 [waiting]: a heap, with the nodes beside
-    waiting: np.ndarray  # int32 [waiting]
+    stamps: np.ndarray  # uint8 [items]: the walk that met the item last
+    last_stamp: np.ndarray  # uint8 [1]
+    waiting: np.ndarray  # uint64 [room]: a heap of nodes by priority
 
     @classmethod
-    def of(cls, room: int, root_count: int) -> _Scratch:
-        slots = 1 << (2 * room).bit_length()
-        heap = room + 2 * root_count + 2
+    def of(cls, room: int, item_count: int) -> _Scratch:
         return cls(
-            np.empty(room, np.int32),
-            np.empty(slots, np.int32),
-            np.empty(heap, np.float32),
-            np.empty(heap, np.int32),
+            np.empty(room, np.int32), np.zeros(item_count, np.uint8), np.zeros(1, np.uint8), np.zeros(room, np.uint64)
         )
 
 
@@ -106,80 +122,126 @@ def _roots(nodes: np.ndarray, layout: _Layout) -> tuple[np.ndarray, int]:
     return rows, int(most)
 
 
-@compiled(fastmath=True)
-def _walk(nodes, numbers, layout, roots, item_count, query, search_k, found, seen, distances, waiting):  # type: ignore[no-untyped-def]
+@compiled()
+def _walk(nodes, numbers, layout, roots, item_count, query, search_k, found, stamps, last_stamp, waiting):  # type: ignore[no-untyped-def]
     leaf_items_max = nodes.shape[1] - layout.children
-    seen[:] = EMPTY
-    size = 0
+    stamp = _next_stamp(stamps, last_stamp)
+    size = met = count = visits = 0
+    if len(roots) >= len(waiting):
+        return NO_ROOM, visits
     for root in roots:
-        size = _push(distances, waiting, size, np.float32(np.inf), root)
-    met = count = 0
+        size = _push(waiting, size, _key(np.float32(np.inf), root))
     while met < search_k and size > 0:
-        distance, at = distances[0], waiting[0]
-        size = _pop(distances, waiting, size)
-        descendants = nodes[at, 0]
-        if descendants == 1 and at < item_count:
-            met += 1
-            count = _take(found, seen, count, at)
-        elif descendants <= leaf_items_max:
-            for place in range(layout.children, layout.children + descendants):
+        key = waiting[0]
+        size = _pop(waiting, size)
+        _prefetch_node(numbers, np.int64(np.uint32(waiting[0])))
+        while True:
+            at = np.int64(np.uint32(key))
+            descendants = nodes[at, 0]
+            if descendants == 1 and at < item_count:
                 met += 1
-                count = _take(found, seen, count, nodes[at, place])
-        else:
-            margin = numbers[at, layout.offset] if layout.offset else np.float32(0)
-            for place in range(len(query)):
-                margin += numbers[at, layout.plane + place] * query[place]
-            size = _push(distances, waiting, size, min(distance, margin), nodes[at, layout.children + 1])
-            size = _push(distances, waiting, size, min(distance, -margin), nodes[at, layout.children])
-    return count
+                count = _take(found, stamps, stamp, count, at)
+                break
+            if descendants <= leaf_items_max:
+                met += descendants
+                for place in range(layout.children, layout.children + descendants):
+                    count = _take(found, stamps, stamp, count, nodes[at, place])
+                break
+            visits += 1
+            if size + 2 >= len(waiting):
+                return NO_ROOM, visits
+            left, right = nodes[at, layout.children], nodes[at, layout.children + 1]
+            _prefetch_node(numbers, left)
+            _prefetch_node(numbers, right)
+            margin = _margin(numbers[at], layout.plane, query)
+            if layout.offset:
+                margin += numbers[at, layout.offset]
+            near, far = (right, left) if margin > 0 else (left, right)
+            reach = _priority(key)
+            size = _push(waiting, size, _key(min(reach, -abs(margin)), far))
+            key = _key(min(reach, abs(margin)), near)
+            if waiting[0] > key:
+                size = _push(waiting, size, key)
+                break  # another node is nearer; else the walk goes down without the heap
+    return count, visits
+
+
+@compiled(sums_in_any_order=True)
+def _margin(node, plane, query):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for place in range(len(query)):
+        total += node[plane + place] * query[place]
+    return total
 
 
 @compiled()
-def _take(found, seen, count, item):  # type: ignore[no-untyped-def]
-    """Add an item that was not found before."""
-    mask = len(seen) - 1
-    slot = (item * 40_503) & mask  # Knuth's multiplicative hash: neighbours in a leaf are neighbours by number, too
-    while seen[slot] != EMPTY:
-        if seen[slot] == item:
-            return count
-        slot = (slot + 1) & mask
-    seen[slot] = item
+def _prefetch_node(numbers, node):  # type: ignore[no-untyped-def]
+    for place in range(0, numbers.shape[1], LINE_WORDS):
+        prefetch(numbers, node, place)
+
+
+@compiled()
+def _next_stamp(stamps, last_stamp):  # type: ignore[no-untyped-def]
+    """A stamp that no item has."""
+    if last_stamp[0] == 255:
+        stamps[:] = 0
+        last_stamp[0] = 0
+    last_stamp[0] += 1
+    return last_stamp[0]
+
+
+@compiled()
+def _take(found, stamps, stamp, count, item):  # type: ignore[no-untyped-def]
+    """Add an item unless it was found before."""
     found[count] = item
-    return count + 1
+    is_new = stamps[item] != stamp
+    stamps[item] = stamp
+    return count + is_new
 
 
 @compiled()
-def _push(distances, waiting, size, distance, node):  # type: ignore[no-untyped-def]
-    """Into the heap, the farthest on top; of equal ones the higher node, as in Annoy."""
+def _key(priority, node):  # type: ignore[no-untyped-def]
+    """One number that orders as Annoy orders its queue: by priority, of equal ones the higher node first."""
+    bits = bits_of(priority)
+    bits = np.uint32(~bits if bits & SIGN else bits | SIGN)
+    return (np.uint64(bits) << np.uint64(32)) | np.uint64(node)
+
+
+@compiled()
+def _priority(key):  # type: ignore[no-untyped-def]
+    bits = np.uint32(key >> np.uint64(32))
+    return float_of(np.uint32(bits ^ SIGN if bits & SIGN else ~bits))
+
+
+@compiled()
+def _push(waiting, size, key):  # type: ignore[no-untyped-def]
     place = size
     while place > 0:
         above = (place - 1) >> 1
-        if distances[above] > distance or (distances[above] == distance and waiting[above] > node):
+        if waiting[above] >= key:
             break
-        distances[place], waiting[place] = distances[above], waiting[above]
+        waiting[place] = waiting[above]
         place = above
-    distances[place], waiting[place] = distance, node
+    waiting[place] = key
     return size + 1
 
 
 @compiled()
-def _pop(distances, waiting, size):  # type: ignore[no-untyped-def]
-    """Off the heap's top."""
+def _pop(waiting, size):  # type: ignore[no-untyped-def]
+    """Take the top off: the hole sinks to the bottom, and the last key rises from there, as most are small."""
     size -= 1
-    distance, node = distances[size], waiting[size]
-    place = 0
-    while True:
-        below = 2 * place + 1
-        if below >= size:
+    key = waiting[size]
+    waiting[size] = 0  # a sibling that loses against any other
+    place, below = 0, 1
+    while below < size:
+        below += waiting[below + 1] > waiting[below]
+        waiting[place] = waiting[below]
+        place, below = below, 2 * below + 1
+    while place > 0:
+        above = (place - 1) >> 1
+        if waiting[above] >= key:
             break
-        if below + 1 < size and (
-            distances[below + 1] > distances[below]
-            or (distances[below + 1] == distances[below] and waiting[below + 1] > waiting[below])
-        ):
-            below += 1
-        if distance > distances[below] or (distance == distances[below] and node > waiting[below]):
-            break
-        distances[place], waiting[place] = distances[below], waiting[below]
-        place = below
-    distances[place], waiting[place] = distance, node
+        waiting[place] = waiting[above]
+        place = above
+    waiting[place] = key
     return size

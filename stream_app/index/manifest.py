@@ -12,19 +12,21 @@ from typing import Any
 
 from stream_app.errors import SegmentCorrupt
 from stream_app.index import files
+from stream_app.index.effort import Tuning
 from stream_app.index.files import Fingerprint
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class SegmentRecord:
-    """One living segment: the name of its folder, its rows, and its files as they were written."""
+    """One living segment: the name of its folder, its rows, its files as they were written, and how it is searched."""
 
     name: str
     rows: int
     files: Mapping[str, Fingerprint]
+    tuning: Tuning
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Manifest:
 def write(manifest: Manifest, directory: Path) -> Manifest:
     """Replace the folder's manifest in one step; returns it as written, with the time."""
     stamped = replace(manifest, written_at_ms=time.time_ns() // 1_000_000)
-    body = {"format": FORMAT, **asdict(stamped)}
+    body = {"format": FORMAT, **asdict(stamped), "segments": [_record_to_json(each) for each in stamped.segments]}
     text = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
     temporary = directory / f"{NAME}.tmp"
     files.write_bytes(temporary, text.encode())
@@ -86,15 +88,26 @@ def read(directory: Path) -> Manifest | None:
 
 
 def _from_json(body: dict[str, Any]) -> Manifest:
-    segments = tuple(
-        SegmentRecord(each["name"], each["rows"], {name: Fingerprint(*seal) for name, seal in each["files"].items()})
-        for each in body.pop("segments")
-    )
+    segments = tuple(_record_from_json(each) for each in body.pop("segments"))
     tombstones = body.pop("tombstones")
     if tombstones is not None:
         seal = Fingerprint(*tombstones["fingerprint"])
         tombstones = TombstoneRecord(tombstones["name"], tombstones["count"], seal)
     return Manifest(**body, segments=segments, tombstones=tombstones)
+
+
+def _record_to_json(record: SegmentRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "rows": record.rows,
+        "files": {name: list(seal) for name, seal in record.files.items()},
+        "tuning": record.tuning.to_json(),
+    }
+
+
+def _record_from_json(body: dict[str, Any]) -> SegmentRecord:
+    seals = {name: Fingerprint(*seal) for name, seal in body["files"].items()}
+    return SegmentRecord(body["name"], body["rows"], seals, Tuning.from_json(body["tuning"]))
 
 
 def _checksum(body: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Writing a merged segment in a process of its own: filling an Annoy forest holds Python's lock for long.
+"""Finishing a large segment in a process of its own: filling an Annoy forest holds Python's lock for long.
 
     python -m stream_app.index.merging JOB.json
 
@@ -12,50 +12,15 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from stream_app.errors import ServiceUnavailable
-from stream_app.index import files, segment
+from stream_app.index import files
+from stream_app.index.finishing import Job, run
 
 JOB = "job.json"
 NICENESS = 10
-
-
-@dataclass(frozen=True)
-class Job:
-    """One segment to finish in `target`: its rows come from `sources`; without any they lie there already.
-
-    Each source is a segment's folder and a .npy file of the rows (int64) to keep.
-    """
-
-    target: str
-    sources: list[tuple[str, str]]
-    forest_vectors_min: int
-    n_trees: int
-    threads: int
-    seed: int
-
-
-def run(job: Job) -> None:
-    """Do the job here and now."""
-    target = Path(job.target)
-    if job.sources:
-        _gather(target, [(Path(folder), Path(rows)) for folder, rows in job.sources])
-    if len(np.load(target / segment.PHOTO_IDS, mmap_mode="r")) >= job.forest_vectors_min:
-        segment.grow_forest(target, n_trees=job.n_trees, threads=job.threads, seed=job.seed)
-
-
-def _gather(target: Path, sources: list[tuple[Path, Path]]) -> None:
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in segment.ROW_FILES}
-    for folder, rows_file in sources:
-        rows = np.load(rows_file)
-        for name in segment.ROW_FILES:
-            parts[name].append(np.load(folder / name, mmap_mode="r")[rows])
-    photo_ids, versions, vectors = (np.concatenate(parts[name]) for name in segment.ROW_FILES)
-    segment.write_rows(target, photo_ids, versions, vectors)
 
 
 class MergeProcesses:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 class ShardSettings:
     """How a shard grows, merges and searches."""
 
-    memtable_vectors_max: int = 10_000  # more make the exact scan slower than a forest
-    forest_vectors_min: int = 2_000  # fewer are scanned faster than a forest is walked
-    n_trees: int = 20  # of each Annoy forest; more find better and take more disk
-    search_k: int = 16_000  # Annoy nodes looked at per search, shared by all forests
-    search_k_per_neighbour: int = 20  # and at least so many per wished neighbour, for a large k
+    recall: float = 0.95  # of the nearest that a search should find; budgets follow from what was measured
+    memtable_vectors_max: int = 2_500  # more make the exact scan slower than all the rest of a search
+    exact_vectors_max: int = 1_000  # segments up to this size are scanned without signatures
+    forest_vectors_min: int = 16_000  # fewer are scanned by signature faster than a forest is walked
+    n_trees: int = 40  # of each Annoy forest; more find better and take more disk and time to build
     fan_out: int = 4  # segments of one tier that become one of the next
     tier_vectors: int = 1_000  # segments below fan_out times this size are the lowest tier
     dead_share_max: float = 0.25  # a segment with more dead rows is written anew
@@ -30,7 +30,7 @@ class SegmentSummary:
     name: str
     rows: int
     dead: int  # rows whose death is durable: they need not be carried on
-    lacks_forest: bool = False  # its forest was damaged and left out
+    impaired: bool = False  # what makes it fast was damaged and left out
 
     @property
     def live(self) -> int:
@@ -49,8 +49,8 @@ class MergePlan:
 def plan_merge(segments: Sequence[SegmentSummary], settings: ShardSettings) -> MergePlan | None:
     """The next merge, or None: first a damaged segment, then a full tier (lowest first), then the dead."""
     for segment in segments:
-        if segment.lacks_forest:
-            return MergePlan((segment.name,), "its forest is missing")
+        if segment.impaired:
+            return MergePlan((segment.name,), "its forest or its signatures are damaged")
     full = _fullest_low_tier(segments, settings)
     if full:
         return MergePlan(tuple(each.name for each in full), f"{len(full)} segments of one size")
@@ -63,13 +63,6 @@ def plan_merge(segments: Sequence[SegmentSummary], settings: ShardSettings) -> M
 def tier(live: int, settings: ShardSettings) -> int:
     """0 for the smallest segments; each tier holds segments `fan_out` times larger than the one below."""
     return max(0, math.floor(math.log(max(1, live) / settings.tier_vectors, settings.fan_out)))
-
-
-def share_search_k(sizes: Sequence[int], wished: int, settings: ShardSettings) -> list[int]:
-    """Each forest's part of the search budget, by its size; `wished` neighbours are asked for."""
-    budget = max(settings.search_k, settings.search_k_per_neighbour * wished)
-    total = max(1, sum(sizes))
-    return [max(2 * wished, math.ceil(budget * size / total)) for size in sizes]
 
 
 def _fullest_low_tier(segments: Sequence[SegmentSummary], settings: ShardSettings) -> list[SegmentSummary]:

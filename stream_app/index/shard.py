@@ -16,8 +16,8 @@ from stream_app.index.manifest import Manifest
 from stream_app.index.memtable import Memtable
 from stream_app.index.policy import MergePlan, SegmentSummary, ShardSettings, plan_merge
 from stream_app.index.ranking import Allow, Hit
-from stream_app.index.segment import Segment
-from stream_app.index.snapshot import Snapshot
+from stream_app.index.segment import Query, Segment
+from stream_app.index.snapshot import Search, Snapshot
 from stream_app.index.vectors import rounded, unit_vector, unit_vectors
 from stream_app.index.writer import SegmentWriter
 from stream_app.versions import Version
@@ -48,6 +48,9 @@ class Shard:
     shard is as it was at its last seal, and the caller replays its log from `manifest.next_offset`. Opening
     raises SegmentCorrupt, naming the file, when the folder is damaged, and ServiceUnavailable when another
     process has it. A folder filled in another space, or from another log than `log_id`, is emptied first.
+
+    `outside_queries` (float32 [n, dimensions]) are examples of queries that lie where no vectors do, as words do
+    among photos: searches that say so are given the effort that these need.
     """
 
     def __init__(
@@ -58,11 +61,12 @@ class Shard:
         space_id: str,
         log_id: str | None = None,
         settings: ShardSettings | None = None,
+        outside_queries: np.ndarray | None = None,
     ) -> None:
         self.dimensions = dimensions
         self.settings = settings or ShardSettings()
         self._folder = ShardFolder(Path(directory), space_id=space_id, dimensions=dimensions, log_id=log_id)
-        self._writer = SegmentWriter(self._folder, self.settings)
+        self._writer = SegmentWriter(self._folder, self.settings, outside_queries)
         self._lock = threading.Lock()  # of everything in memory; held for microseconds, or for one batch
         self._publish_lock = threading.Lock()  # of the manifest
         self._seal_lock = threading.Lock()
@@ -71,7 +75,7 @@ class Shard:
 
     def _load(self) -> None:
         try:
-            self._segments = self._folder.segments(self.settings.forest_vectors_min)
+            self._segments = self._folder.segments()
             self._tombstones = self._folder.tombstones()
         except BaseException:
             self._folder.close()
@@ -122,14 +126,25 @@ class Shard:
             self._tombstone_changes += 1
             return True
 
-    def search(self, vector: ArrayLike, k: int, *, allow: Allow | None = None) -> list[Hit]:
+    def search(
+        self,
+        vector: ArrayLike,
+        k: int,
+        *,
+        allow: Allow | None = None,
+        recall: float | None = None,
+        outside: bool = False,
+    ) -> list[Hit]:
         """The `k` photos nearest to `vector`, best first; fewer only when `allow` lets no more through.
 
-        Raises VectorRejected, and QueryRejected for a `k` below 1.
+        `recall` is the share of the nearest that should be found (default: the setting's), `outside` says that the
+        query is of the kind of `outside_queries`. Raises VectorRejected, and QueryRejected for a `k` below 1.
         """
         if k < 1:
             raise QueryRejected("k is out of range", expected="at least 1", received=str(k))
-        return self._snapshot().search(unit_vector(vector, self.dimensions), k, allow)
+        wished = self.settings.recall if recall is None else recall
+        query = Query.of(unit_vector(vector, self.dimensions))
+        return self._snapshot().search(query, k, Search(allow, wished, outside))
 
     def vector(self, photo_id: int) -> np.ndarray | None:
         """The photo's vector, float32 [dimensions], or None when it is not here."""
@@ -223,7 +238,7 @@ class Shard:
     def _snapshot(self) -> Snapshot:
         with self._lock:
             views = tuple(memtable.view() for memtable in self._memtables if len(memtable))
-            return Snapshot(views, self._segments, self._sequence, self.settings)
+            return Snapshot(views, self._segments, self._sequence)
 
     def _freeze(self) -> Frozen:
         with self._lock:
@@ -248,13 +263,13 @@ class Shard:
 
     def _summaries(self) -> list[SegmentSummary]:
         with self._lock:
-            durable, least = self._durable_sequence, self.settings.forest_vectors_min
+            durable = self._durable_sequence
             return [
                 SegmentSummary(
                     each.name,
                     rows=len(each),
                     dead=int(np.count_nonzero(each.died <= durable)),
-                    lacks_forest=not each.has_forest and len(each) >= least,
+                    impaired=each.impaired,
                 )
                 for each in self._segments
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,12 @@ def unit_vector(vector: ArrayLike, dimensions: int) -> np.ndarray:
     """One vector as float32 [dimensions] of unit length; raises VectorRejected."""
     if np.ndim(vector) != 1:
         raise _wrong_shape(f"a shape of {np.shape(vector)}", f"{dimensions} numbers")
-    return unit_vectors(np.asarray(vector)[None, :], dimensions)[0]
+    one = np.asarray(vector)
+    if one.dtype == np.float32 and len(one) == dimensions:  # the way of a search, without what many vectors need
+        length = math.sqrt(np.dot(one, one))
+        if abs(length - 1.0) <= UNIT_TOLERANCE:
+            return np.asarray(one / np.float32(length))
+    return unit_vectors(one[None, :], dimensions)[0]
 
 
 def rounded(vectors: np.ndarray) -> np.ndarray:

@@ -7,21 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_app.index import files
+from stream_app.index import files, finishing
+from stream_app.index.finishing import Job
 from stream_app.index.folder import ShardFolder
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import MemtableView
-from stream_app.index.merging import Job, MergeProcesses
+from stream_app.index.merging import MergeProcesses
 from stream_app.index.policy import ShardSettings
 from stream_app.index.segment import Segment, open_segment, write_rows
+
+#: In a staging folder: queries that lie outside of the vectors.
+QUERIES = "queries.npy"
 
 
 class SegmentWriter:
     """Writes segments that no manifest names yet; what a crash leaves of them, the next opening sweeps."""
 
-    def __init__(self, folder: ShardFolder, settings: ShardSettings) -> None:
+    def __init__(self, folder: ShardFolder, settings: ShardSettings, outside_queries: np.ndarray | None) -> None:
         self._folder = folder
         self._settings = settings
+        self._outside_queries = outside_queries
         self._processes = MergeProcesses()
 
     def seal(self, views: Sequence[MemtableView], sequence: int) -> SegmentRecord | None:
@@ -37,13 +42,12 @@ class SegmentWriter:
                 np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(len(packed), -1),
                 np.concatenate([view.vectors[rows] for view, rows in living]).astype(np.float16),
             )
-            if len(packed) >= self._settings.forest_vectors_min:
-                self._processes.run(self._job(staging, []))
-            return self._folder.finish(staging)
+            return self._finished(staging, [], len(packed), metric="")
 
     def merge(self, sources: Sequence[Segment], kept: Sequence[np.ndarray]) -> SegmentRecord | None:
         """A segment of the `kept` rows of each source; None when there are none."""
-        if not sum(map(len, kept)):
+        rows_kept = sum(map(len, kept))
+        if not rows_kept:
             return None
         with self._folder.staging() as staging:
             pairs = []
@@ -51,23 +55,40 @@ class SegmentWriter:
                 chosen = staging / f"rows-{number}.npy"
                 files.write_array(chosen, rows)
                 pairs.append((str(self._folder.directory / source.name), str(chosen)))
-            self._processes.run(self._job(staging, pairs))
-            for _, chosen_path in pairs:
-                files.remove(Path(chosen_path))
-            return self._folder.finish(staging)
+            largest = max(sources, key=len)
+            record = self._finished(staging, pairs, rows_kept, metric=largest.tuning.metric)
+        return record
 
     def open(self, record: SegmentRecord | None) -> Segment | None:
         """The reader of a segment just written."""
         if record is None:
             return None
-        path = self._folder.directory / record.name
-        least = self._settings.forest_vectors_min
-        return open_segment(path, record, self._folder.manifest.dimensions, forest_vectors_min=least)
+        return open_segment(self._folder.directory / record.name, record, self._folder.manifest.dimensions)
 
     def stop(self) -> None:
         """End the processes that build forests."""
         self._processes.stop()
 
-    def _job(self, target: Path, sources: list[tuple[str, str]]) -> Job:
-        chosen = self._settings
-        return Job(str(target), sources, chosen.forest_vectors_min, chosen.n_trees, chosen.build_threads, chosen.seed)
+    def _finished(self, staging: Path, sources: list[tuple[str, str]], rows: int, *, metric: str) -> SegmentRecord:
+        chosen, queries = self._settings, ""
+        if self._outside_queries is not None:
+            queries = str(staging / QUERIES)
+            files.write_array(Path(queries), self._outside_queries)
+        job = Job(
+            target=str(staging),
+            sources=sources,
+            exact_vectors_max=chosen.exact_vectors_max,
+            forest_vectors_min=chosen.forest_vectors_min,
+            n_trees=chosen.n_trees,
+            threads=chosen.build_threads,
+            seed=chosen.seed,
+            metric=metric,
+            outside_queries=queries,
+        )
+        # Without a forest it is done sooner than a process has started.
+        work = finishing.run if rows < chosen.forest_vectors_min else self._processes.run
+        work(job)
+        for given in (*(rows_file for _, rows_file in sources), queries):
+            if given:
+                files.remove(Path(given))
+        return self._folder.finish(staging, finishing.take_tuning(staging))

@@ -1,0 +1,92 @@
+"""How hard a segment is searched: what was measured when it was written, and what follows for a wished recall."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+#: Numbers of neighbours for which efforts are measured.
+NEIGHBOURS: Final = (1, 3, 10, 30, 100)
+#: Recalls for which the least effort is looked for.
+RECALLS: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
+
+EXACT, SIGNATURES, FOREST = "exact", "signatures", "forest"
+
+#: What a search costs, in nanoseconds, as far as choosing between efforts needs to know.
+#: A visit is a node of the forest, met is an item of a leaf, scanned a signature among all in their order.
+VISIT_NS, MET_NS, KEPT_NS, SCANNED_NS = 45.0, 25.0, 110.0, 2.5
+
+
+class Effort(NamedTuple):
+    """A way to search a segment, and the `recall` that it had on held-out queries.
+
+    A walk through the first `n_trees` of the forest meets `search_k` items, as in Annoy; with no trees every row is
+    met. Of these the `kept` nearest by signature are compared exactly.
+    """
+
+    n_trees: int
+    search_k: int
+    kept: int
+    recall: float
+
+    def times(self, factor: float) -> Effort:
+        """The same for so many times the neighbours."""
+        return self._replace(search_k=math.ceil(self.search_k * factor), kept=math.ceil(self.kept * factor))
+
+
+#: For each number of neighbours the efforts by rising recall.
+Efforts = Mapping[int, tuple[Effort, ...]]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was chosen for one segment. `outside` is for queries that lie where no vectors do, as words do."""
+
+    kind: str
+    metric: str = ""
+    n_trees: int = 0
+    inside: Efforts | None = None
+    outside: Efforts | None = None
+
+    def effort(self, k: int, recall: float, *, outside: bool = False) -> Effort | None:
+        """The least effort that found `recall` of the `k` nearest, else the greatest; None for an exact scan."""
+        efforts = (self.outside if outside else None) or self.inside
+        if not efforts:
+            return None
+        measured = min((each for each in efforts if each >= k), default=max(efforts))
+        enough = (each for each in efforts[measured] if each.recall >= recall)
+        return next(enough, efforts[measured][-1]).times(max(1.0, k / measured))
+
+    def to_json(self) -> dict[str, Any]:
+        """As the manifest keeps it."""
+        packed = {side: _packed(getattr(self, side)) for side in ("inside", "outside")}
+        return {"kind": self.kind, "metric": self.metric, "n_trees": self.n_trees, **packed}
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Tuning:
+        """The inverse of `to_json`."""
+        sides = {side: _unpacked(body[side]) for side in ("inside", "outside")}
+        return cls(body["kind"], body["metric"], body["n_trees"], **sides)
+
+    def exact(self) -> Tuning:
+        """What is left when the files that make a segment fast are damaged: every row is compared."""
+        return replace(self, kind=EXACT, inside=None, outside=None)
+
+
+def share_of(k: int, rows: int, total_rows: int) -> int:
+    """How many of the `k` nearest of all lie in a segment of so many rows, but for one time in forty.
+
+    That is, if neighbours are spread evenly; whether they were is seen when they are found.
+    """
+    share = rows / max(1, total_rows)
+    return min(k, math.ceil(k * share + 2 * math.sqrt(k * share * (1 - share))))
+
+
+def _packed(efforts: Efforts | None) -> dict[str, list[list[float]]] | None:
+    return None if efforts is None else {str(k): [list(each) for each in row] for k, row in efforts.items()}
+
+
+def _unpacked(body: Mapping[str, list[list[Any]]] | None) -> Efforts | None:
+    return None if body is None else {int(k): tuple(Effort(*each) for each in row) for k, row in body.items()}
