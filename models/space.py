@@ -107,6 +107,12 @@ class Space:
         query[: self._joint_axes.shape[1]] = _unit(np.asarray(joint_embedding, dtype=np.float32) @ self._joint_axes)
         return query
 
+    def word_query_examples(self, count: int) -> np.ndarray:
+        """Search vectors of the `count` most frequent words for what can be seen: float32 [n, search_dimensions]."""
+        words = self.vocabulary.frequent_answers(count)
+        vectors = [self.word_query(self.vocabulary.vector(word)) for word in words]
+        return np.array(vectors, np.float32).reshape(-1, self.search_dimensions)
+
     def word_score(self, score: Score, joint_embedding: np.ndarray) -> Score:
         """The cosine in the joint space, from the dot product of a word query with a search vector.
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: Records that are projected at once while a partition is replayed: large enough for one good matrix product.
 REPLAY_BATCH_SIZE = 512
+#: Words on which segments try how well words find their photos.
+WORD_EXAMPLES = 96
 
 Allow = Callable[[int], bool]
 
@@ -106,10 +108,17 @@ class LiveIndex:
                 holding.shard.remove(photo_id, version)
         await self._buckets.remove_many(partition, [(photo_id, version)])
 
-    async def search(self, vector: np.ndarray, k: int, allow: Allow) -> tuple[list[Hit], dict[int, str]]:
-        """The best `k` hits over all partitions, and which source answered for each: shard or buckets."""
+    async def search(
+        self, vector: np.ndarray, k: int, allow: Allow, *, is_word: bool = False
+    ) -> tuple[list[Hit], dict[int, str]]:
+        """The best `k` hits over all partitions, and which source answered for each: shard or buckets.
+
+        A word's vector lies where no photo does, and is searched for with the effort that this takes.
+        """
         ready = self._replayed()
-        found = await asyncio.to_thread(lambda: [shard.search(vector, k, allow=allow) for shard in ready.values()])
+        found = await asyncio.to_thread(
+            lambda: [shard.search(vector, k, allow=allow, outside=is_word) for shard in ready.values()]
+        )
         sources = dict.fromkeys(ready, "shard")
         for partition in set(range(self._settings.partition_count)) - set(ready):
             try:
@@ -183,7 +192,10 @@ class LiveIndex:
             dimensions=self._space.search_dimensions,
             space_id=self._space.space_id,
             log_id=f"{log_id}/{self._embeddings.name}/{partition}",
-            settings=ShardSettings(memtable_vectors_max=self._settings.memtable_vectors_max),
+            settings=ShardSettings(
+                recall=self._settings.search_recall, memtable_vectors_max=self._settings.memtable_vectors_max
+            ),
+            outside_queries=self._space.word_query_examples(WORD_EXAMPLES),
         )
 
     def _directory(self, partition: int) -> Path:

@@ -106,6 +106,7 @@ class LiveAlbum:
             vector,
             k,
             score=lambda score: space.word_score(score, query.vector),
+            is_word=True,
             unknown_words=tuple(query.unknown),
         )
 
@@ -158,10 +159,11 @@ class LiveAlbum:
         *,
         allow: Callable[[int], bool] | None = None,
         score: Callable[[float], float] = float,
+        is_word: bool = False,
         unknown_words: tuple[str, ...] = (),
     ) -> SearchReply:
         with SEARCH_SECONDS.time():
-            hits, sources = await self._room.index.search(vector, k, allow or self._may_show)
+            hits, sources = await self._room.index.search(vector, k, allow or self._may_show, is_word=is_word)
         shown = [self._as_hit(hit, score) for hit in hits]
         complete = all(each != "unavailable" for each in sources.values())
         return SearchReply([hit for hit in shown if hit], complete, sources, unknown_words)

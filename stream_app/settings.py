@@ -57,7 +57,8 @@ class Settings:
     index_batch_seconds: float = _setting(0.05, "how long a batch of embeddings waits to fill")
 
     seal_interval_seconds: float = _setting(30.0, "how often the index looks for something to seal or merge")
-    memtable_vectors_max: int = _setting(10_000, "vectors a shard keeps unsealed")
+    memtable_vectors_max: int = _setting(2_500, "vectors a shard keeps unsealed; each search compares all")
+    search_recall: float = _setting(0.95, "how many of the nearest photos a search should find, of 1")
     tables_store: str = _setting("memory://", "Faust's store of the tables: memory:// or rocksdb://")
     embedded_broker: bool = _setting(False, "set by `sightline up` when the broker is its own")
 
@@ -99,6 +100,7 @@ _RANGES = (
     ("encoder_timeout_seconds", 0.1, 600.0),
     ("index_batch_size", 1, 100_000),
     ("memtable_vectors_max", 100, 1_000_000),
+    ("search_recall", 0.5, 1.0),
     ("upload_bytes_max", 1_000, 2_000_000_000),
     ("thumbnail_bytes_max", 1_000_000, 1_000_000_000_000),
 )

@@ -8,10 +8,10 @@ import pytest
 
 from stream_app.errors import SegmentCorrupt, VectorRejected
 from stream_app.index import files, manifest
-from stream_app.index.manifest import Manifest
-from stream_app.index.memtable import ALIVE
 from stream_app.index.effort import EXACT, FOREST, SIGNATURES, Effort, Tuning
 from stream_app.index.finishing import Job, run, take_tuning
+from stream_app.index.manifest import Manifest
+from stream_app.index.memtable import ALIVE
 from stream_app.index.segment import Query, Segment, open_segment, record_of, write_rows
 from stream_app.index.vectors import rounded, unit_vectors
 from stream_app.versions import Version
@@ -39,7 +39,7 @@ def write(directory: Path, photo_ids: np.ndarray, vectors: np.ndarray, **changes
 
 
 def nearest(segment: Segment, query: np.ndarray, k: int, *, sequence: int = 0, allow=None, recall=0.95) -> list[int]:
-    rows, _ = segment.nearest(Query.of(query), k, sequence, allow, segment.effort(k, recall))
+    rows, _ = segment.nearest(Query(query), k, sequence, allow, segment.effort(k, recall))
     return segment.photo_ids[rows].tolist()
 
 
@@ -76,7 +76,7 @@ def test_a_segment_finds_what_was_wished(tmp_path, count, kind):
 
     found = 0
     for query in queries:
-        rows, scores = segment.nearest(Query.of(query), 10, 0, None, segment.effort(10, 0.95))
+        rows, scores = segment.nearest(Query(query), 10, 0, None, segment.effort(10, 0.95))
         assert np.allclose(scores, vectors[rows] @ query, atol=1e-5)
         found += len(set(rows.tolist()) & set(np.argsort(-(vectors @ query))[:10].tolist()))
     assert segment.tuning.kind == kind
@@ -89,7 +89,7 @@ def test_any_k_is_answered(tmp_path, count, k):
     """With k photos, or with all of them, best first."""
     segment = write(tmp_path / "s", np.arange(count), unit(count))
 
-    rows, scores = segment.nearest(Query.of(unit(1, seed=1)[0]), k, 0, None, segment.effort(k, 0.8))
+    rows, scores = segment.nearest(Query(unit(1, seed=1)[0]), k, 0, None, segment.effort(k, 0.8))
 
     assert len(set(rows.tolist())) == min(k, count)
     assert (np.diff(scores) <= 0).all()

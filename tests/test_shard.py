@@ -338,7 +338,7 @@ def test_a_search_keeps_the_snapshot_it_began_with(shard):
         shard.seal()
     fill(shard, unit(5, seed=1), 40)
     snapshot = shard._snapshot()
-    query, how = Query.of(vectors[3]), Search(allow=None, recall=0.95, outside=False)
+    query, how = Query(vectors[3]), Search(allow=None, recall=0.95, outside=False)
     before = snapshot.search(query, 50, how)
 
     shard.remove(3, at(2, KIND_DELETED))

@@ -23,7 +23,9 @@ def clustered(count: int, seed: int = 0) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
-def found_by(effort: Effort, query: np.ndarray, vectors: np.ndarray, signatures: np.ndarray, forest, k: int) -> set[int]:
+def found_by(
+    effort: Effort, query: np.ndarray, vectors: np.ndarray, signatures: np.ndarray, forest, k: int
+) -> set[int]:
     candidates = forest.walk(query, effort.search_k, effort.n_trees).candidates if effort.n_trees else None
     kept = sieve.sift(signatures, sieve.signatures(query[None])[0], candidates, effort.kept)
     return set(kept[np.argsort(-scores_of(vectors, kept, query))[:k]].tolist())

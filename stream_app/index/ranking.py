@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -42,10 +43,11 @@ def best_allowed_rows(scores: np.ndarray, photo_ids: np.ndarray, k: int, allow: 
         rows = best_rows(left, slice_length)
         if not len(rows):
             break
-        taken.extend(int(row) for row in rows if allow(int(photo_ids[row])))
+        allowed = (int(row) for row in rows if allow(int(photo_ids[row])))
+        taken.extend(islice(allowed, k - len(taken)))
         left[rows] = -np.inf
         slice_length *= 4
-    return np.array(taken[:k], dtype=np.int64)
+    return np.array(taken, dtype=np.int64)
 
 
 def ranked(photo_ids: np.ndarray, scores: np.ndarray, k: int) -> np.ndarray:

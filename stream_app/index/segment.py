@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from stream_app.index.forest_reader import ForestReader
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import ALIVE
 from stream_app.index.ranking import Allow, best_allowed_rows
-from stream_app.index.scoring import best_of, scores_of
+from stream_app.index.scoring import scores_of
 from stream_app.versions import Version
 
 PHOTO_IDS, VERSIONS, VECTORS = "photo_ids.npy", "versions.npy", "vectors.npy"
@@ -42,16 +42,16 @@ EFFORTS_KEPT: Final = 256
 logger = logging.getLogger(__name__)
 
 
-class Query(NamedTuple):
-    """What is searched for: a unit vector, float32 [dimensions], and its signature."""
+class Query:
+    """What is searched for: a unit vector, float32 [dimensions], and its signature where it is asked for."""
 
-    vector: np.ndarray
-    signature: np.ndarray
+    def __init__(self, vector: np.ndarray) -> None:
+        self.vector = vector
 
-    @classmethod
-    def of(cls, vector: np.ndarray) -> Query:
-        """The query of a unit vector."""
-        return cls(vector, sieve.signatures(vector[None])[0])
+    @cached_property
+    def signature(self) -> np.ndarray:
+        """uint64 [words]."""
+        return sieve.signatures(self.vector[None])[0]
 
 
 class Segment:
@@ -70,11 +70,12 @@ class Segment:
         self._forest = (
             ForestReader(directory / FOREST_FILE, dimensions, tuning.metric) if tuning.kind == FOREST else None
         )
-        self._rows = np.arange(len(self.photo_ids), dtype=np.int32)
+        # Few rows are all compared by every search: widening them once is worth their megabyte.
+        self._wide = self._vectors.astype(np.float32) if tuning.kind == EXACT and not impaired else None
         self.died = np.full(len(self.photo_ids), ALIVE, dtype=np.uint64)
         self.effort = lru_cache(EFFORTS_KEPT)(tuning.effort)
         # Whoever opens a segment waits until everything is compiled and mapped, not whoever searches first.
-        self.nearest(Query.of(np.zeros(dimensions, np.float32)), 1, 0, None, tuning.effort(1, 0.0))
+        self.nearest(Query(np.zeros(dimensions, np.float32)), 1, 0, None, tuning.effort(1, 0.0))
 
     def __len__(self) -> int:
         return len(self.photo_ids)
@@ -121,7 +122,7 @@ class Segment:
             if len(rows) >= (k if least is None else least):
                 return rows, scores
             effort = effort.times(WIDENING)
-        return self._ranked(query, self._rows, k, sequence, allow)
+        return self._ranked(query, None, k, sequence, allow)
 
     def _candidates(self, query: Query, effort: Effort) -> np.ndarray:
         assert self._signatures is not None
@@ -131,14 +132,21 @@ class Segment:
         return sieve.sift(self._signatures, query.signature, met, effort.kept)
 
     def _ranked(
-        self, query: Query, candidates: np.ndarray, k: int, sequence: int, allow: Allow | None
+        self, query: Query, candidates: np.ndarray | None, k: int, sequence: int, allow: Allow | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        if allow is None:
-            return best_of(self._vectors, candidates, self.died, sequence, query.vector, k)
-        scores = scores_of(self._vectors, candidates, query.vector)
-        scores[self.died[candidates] <= sequence] = -np.inf
-        best = best_allowed_rows(scores, self.photo_ids[candidates], k, allow)
-        return candidates[best], scores[best]
+        if candidates is None:
+            scores, died, photo_ids = self._every_score(query.vector), self.died, self.photo_ids
+        else:
+            scores, died = scores_of(self._vectors, candidates, query.vector), self.died[candidates]
+            photo_ids = self.photo_ids[candidates] if allow else candidates
+        scores[died <= sequence] = -np.inf
+        best = best_allowed_rows(scores, photo_ids, k, allow)
+        return best if candidates is None else candidates[best], scores[best]
+
+    def _every_score(self, vector: np.ndarray) -> np.ndarray:
+        if self._wide is not None:
+            return np.asarray(self._wide @ vector)
+        return scores_of(self._vectors, np.arange(len(self), dtype=np.int32), vector)
 
 
 def open_segment(directory: Path, record: SegmentRecord, dimensions: int) -> Segment:

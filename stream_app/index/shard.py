@@ -143,7 +143,7 @@ class Shard:
         if k < 1:
             raise QueryRejected("k is out of range", expected="at least 1", received=str(k))
         wished = self.settings.recall if recall is None else recall
-        query = Query.of(unit_vector(vector, self.dimensions))
+        query = Query(unit_vector(vector, self.dimensions))
         return self._snapshot().search(query, k, Search(allow, wished, outside))
 
     def vector(self, photo_id: int) -> np.ndarray | None:

@@ -71,7 +71,7 @@ class SegmentWriter:
 
     def _finished(self, staging: Path, sources: list[tuple[str, str]], rows: int, *, metric: str) -> SegmentRecord:
         chosen, queries = self._settings, ""
-        if self._outside_queries is not None:
+        if self._outside_queries is not None and len(self._outside_queries):
             queries = str(staging / QUERIES)
             files.write_array(Path(queries), self._outside_queries)
         job = Job(
