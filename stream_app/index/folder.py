@@ -31,7 +31,7 @@ class ShardFolder:
     def __init__(self, directory: Path, *, space_id: str, dimensions: int, log_id: str | None) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(directory / LOCK)
+        self._lock = locked(directory / LOCK)
         try:
             self.manifest = self._settled_manifest(space_id, dimensions, log_id)
             self._sweep()
@@ -168,7 +168,8 @@ def _entries(
     )
 
 
-def _locked(path: Path):  # type: ignore[no-untyped-def]  # the open file is the lock
+def locked(path: Path):  # type: ignore[no-untyped-def]  # the open file is the lock
+    """Own the folder that `path` lies in until the returned file is closed; raises ServiceUnavailable."""
     file = path.open("a")
     with suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
