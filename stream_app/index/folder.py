@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_app.errors import ServiceUnavailable
+from stream_app.errors import SegmentCorrupt, ServiceUnavailable
 from stream_app.index import files, manifest
 from stream_app.index import tombstones as tombstone_files
 from stream_app.index.manifest import Manifest, SegmentRecord, TombstoneRecord
@@ -39,6 +40,8 @@ class ShardFolder:
             self._lock.close()
             raise
         self._number = itertools.count(self.manifest.generation + 1)
+        self._deed = threading.local()  # a seal and a merge may write at once, each in its thread
+        self._doubtful: set[str] = set()
         self._closed = False
 
     def segments(self, forest_vectors_min: int) -> tuple[Segment, ...]:
@@ -55,7 +58,7 @@ class ShardFolder:
 
     def write_tombstones(self, known: Mapping[int, Version]) -> TombstoneRecord | None:
         """Write all tombstones anew, for the next commit to name."""
-        return tombstone_files.write(self.directory, self._name("tombstones") + ".npy", known)
+        return tombstone_files.write(self.directory, self._written(self._name("tombstones") + ".npy"), known)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -71,7 +74,7 @@ class ShardFolder:
         """Publish a staged segment under its final name; it lives once a manifest names it."""
         record = record_of(staging, staging.stem)
         files.sync(staging)
-        files.publish(staging, self.directory / record.name)
+        files.publish(staging, self.directory / self._written(record.name))
         return record
 
     def commit(
@@ -87,17 +90,23 @@ class ShardFolder:
         segments = tuple([*kept, added] if added else kept)
         wished = replace(known, segments=segments, tombstones=tombstones, next_offset=next_offset)
         self.manifest = manifest.write(replace(wished, generation=_newest(wished)), self.directory)
-        for name in known.names() - wished.names():
+        doubtful, self._doubtful = self._doubtful, set()
+        for name in (known.names() | doubtful) - wished.names():
             # Searches that still read these files hold them mapped: removing the name does not hurt them.
             files.remove(self.directory / name)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Say as ServiceUnavailable, in one line, why nothing can be written."""
+        """Say as ServiceUnavailable, in one line, why nothing can be written, and remove what was written in vain."""
         if self._closed:
             raise ServiceUnavailable(f"the shard in {self.directory} is closed", remedy="Open it again.")
+        self._deed.written = set()
         try:
-            yield
+            try:
+                yield
+            except Exception:
+                self._withdraw(self._deed.written)
+                raise
         except OSError as error:
             raise ServiceUnavailable(
                 f"{self.directory} cannot be written",
@@ -113,6 +122,22 @@ class ShardFolder:
     def _name(self, kind: str) -> str:
         # One counter for all threads: `next` is atomic, and names that a crash left behind were swept.
         return f"{kind}-{next(self._number):08d}"
+
+    def _written(self, name: str) -> str:
+        self._deed.written.add(name)
+        return name
+
+    def _withdraw(self, names: set[str]) -> None:
+        """Remove what no commit has named: tried again and again on a full disk, it would fill what room there is."""
+        names = names - self.manifest.names()
+        try:
+            known = manifest.read(self.directory)
+        except SegmentCorrupt:
+            return
+        # A manifest that was replaced, but not synced, may be the one that a crash leaves.
+        self._doubtful |= names & (known.names() if known else set())
+        for name in names - self._doubtful:
+            files.remove(self.directory / name)
 
     def _settled_manifest(self, space_id: str, dimensions: int, log_id: str | None) -> Manifest:
         known = manifest.read(self.directory)
