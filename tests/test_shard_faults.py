@@ -208,3 +208,59 @@ def test_what_a_doubtful_commit_named_goes_with_the_next_one(tmp_path: Path) -> 
     shard.close()
     there = {path.name for path in (tmp_path / "doubtful" / "shard").iterdir()} - {"lock", "manifest.json"}
     assert there == shard.manifest.names()
+
+
+#: What happens to the process that writes merged segments: it is told through its environment.
+CHILD = """
+import os, resource, signal
+
+kind, value = os.environ["FAULTY_CHILD"].split()
+if kind == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+elif kind == "file_bytes_max":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(value), int(value)))
+else:
+    from faulty_files import FaultyDisk
+
+    disk = FaultyDisk(os.environ["FAULTY_ROOT"])
+    disk.fails_at(int(value))
+    plugged = disk.plugged_in()
+    plugged.__enter__()
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("full 0", "No space left on device"),  # the first file of rows
+        ("full 10", "No space left on device"),  # the last one
+        ("file_bytes_max 30000", "File too large"),  # Annoy, which writes by itself: the disk takes less than it wants
+        ("killed 9", "exit code -9"),  # as the kernel does when memory is short
+    ],
+)
+def test_a_merge_process_that_fails_leaves_the_old_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+) -> None:
+    """Its fault comes back in one line, nothing of it is left, and the next try succeeds."""
+    directory = tmp_path / "shard"
+    settings = ShardSettings(fan_out=2, forest_vectors_min=400)
+    shard = Shard(directory, dimensions=DIMENSIONS, space_id="space", settings=settings)
+    facts: Facts = {}
+    for first in (0, 200):
+        add(shard, facts, range(first, first + 200), 1)
+        shard.seal(first)
+    before = shard.manifest
+    (tmp_path / "sitecustomize.py").write_text(CHILD)
+    with monkeypatch.context() as patched:
+        patched.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(__file__).parent)]))
+        patched.setenv("FAULTY_CHILD", fault)
+        patched.setenv("FAULTY_ROOT", str(directory))
+        with pytest.raises(ServiceUnavailable, match=f"a segment could not be written; received .*{said}") as caught:
+            shard.merge_once()
+
+    assert "\n" not in str(caught.value)
+    assert shard.manifest == before and holds(shard, facts)
+    assert {path.name for path in directory.iterdir()} == {"lock", "manifest.json", *before.names()}
+    assert shard.merge_once() and holds(shard, facts)
+    shard.close()
+    assert faults(directory) == []
