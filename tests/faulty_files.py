@@ -173,7 +173,7 @@ class FaultyDisk:
     def _is_mine(self, path: Any) -> bool:
         if not isinstance(path, str | os.PathLike):
             return False
-        return os.path.abspath(path).startswith(self._root + os.sep)
+        return f"{os.path.abspath(path)}{os.sep}".startswith(self._root + os.sep)
 
     def _parent(self, path: Any) -> tuple[_Folder, str]:
         parent, name = os.path.split(os.path.abspath(path))

@@ -31,7 +31,7 @@ class ShardFolder:
 
     def __init__(self, directory: Path, *, space_id: str, dimensions: int, log_id: str | None) -> None:
         self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
+        _make(directory)
         self._lock = locked(directory / LOCK)
         try:
             self.manifest = self._settled_manifest(space_id, dimensions, log_id)
@@ -191,6 +191,14 @@ def _entries(
         origins,  # of a tombstone: one past the last segment, so that it wins a tie
         np.concatenate([*found, np.zeros(len(buried), dtype=np.int64)]),
     )
+
+
+def _make(directory: Path) -> None:
+    """Make the folder, and wait until the disk has its name: what is sealed in it is lost with it otherwise."""
+    new = [each for each in directory.parents if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in (directory, *new):
+        files.sync(each.parent)
 
 
 def locked(path: Path):  # type: ignore[no-untyped-def]  # the open file is the lock
