@@ -100,11 +100,11 @@ class FaultyDisk:
         def replace(source: Any, target: Any) -> None:
             if not self._is_mine(source):
                 return real(source, target)
+            # What is met here for the first time must be met before it moves.
+            (folder, name), node = self._parent(source), self._node(source)
             self._step("rename")
-            node = self._node(source)
             real(source, target)
-            folder, name = self._parent(source)
-            assert self._parent(target)[0] is folder, "renames from folder to folder are not modelled"
+            assert os.path.dirname(source) == os.path.dirname(target), "renames from folder to folder are not modelled"
             folder.change({name: None, os.path.basename(target): node})
 
         return replace
@@ -113,9 +113,9 @@ class FaultyDisk:
         def mkdir(path: Any, mode: int = 0o777) -> None:
             if not self._is_mine(path):
                 return real(path, mode)
+            folder, name = self._parent(path)
             self._step("mkdir")
             real(path, mode)
-            folder, name = self._parent(path)
             folder.change({name: _Folder()})
 
         return mkdir
@@ -130,10 +130,10 @@ class FaultyDisk:
         def remove(path: Any, **options: Any) -> None:
             if not self._is_mine(path):
                 return real(path, **options)
+            folder, name = self._parent(path)
             if os.path.lexists(path):
                 self._step(kind)
             real(path, **options)
-            folder, name = self._parent(path)
             folder.change({name: None})
 
         return remove

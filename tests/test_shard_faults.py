@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,69 @@ def test_what_a_doubtful_commit_named_goes_with_the_next_one(tmp_path: Path) -> 
     shard.close()
     there = {path.name for path in (tmp_path / "doubtful" / "shard").iterdir()} - {"lock", "manifest.json"}
     assert there == shard.manifest.names()
+
+
+@pytest.fixture(params=["a new folder", "a folder of another space"])
+def unopened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Path], Path]:
+    """Makes a folder to open for a space that it was not written in."""
+    story = Story(tmp_path, "seal")
+
+    def make(disk: Path) -> Path:
+        if request.param == "a new folder":
+            disk.mkdir()
+        else:
+            shutil.copytree(story.directory, disk / "shard")
+        return disk / "shard"
+
+    return make
+
+
+def open_new(directory: Path) -> Shard:
+    return Shard(directory, dimensions=DIMENSIONS, space_id="another", log_id="log", settings=SCANNED)
+
+
+def opening_steps(unopened: Callable[[Path], Path], folder: Path) -> int:
+    unopened(folder)
+    disk = FaultyDisk(folder)
+    with disk.plugged_in():
+        open_new(folder / "shard").close()
+    return len(disk.operations)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_fails_while_a_folder_is_opened_is_said_in_one_line(
+    unopened: Callable[[Path], Path], tmp_path: Path, code: int
+) -> None:
+    """And the folder is opened, empty, as soon as it can be."""
+    for step in range(opening_steps(unopened, tmp_path / "whole")):
+        directory = unopened(tmp_path / f"{step}")
+        disk = FaultyDisk(tmp_path / f"{step}")
+        disk.fails_at(step, code)
+        with disk.plugged_in(), contextlib.suppress(ServiceUnavailable):
+            open_new(directory).close()
+
+        shard, facts = open_new(directory), Facts()
+        add(shard, facts, range(3), 1)
+        shard.seal(3)
+        assert holds(shard, facts), step
+        shard.close()
+        assert faults(directory) == [], step
+
+
+def test_a_power_cut_while_a_folder_is_emptied_leaves_nothing_of_the_other_space(
+    unopened: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """Its vectors mean something else."""
+    for step in range(opening_steps(unopened, tmp_path / "whole") + 1):
+        directory = unopened(tmp_path / f"{step}")
+        disk = FaultyDisk(tmp_path / f"{step}")
+        disk.is_cut_at(step)
+        with disk.plugged_in(), contextlib.suppress(PowerCut):
+            open_new(directory).close()
+        for seed in (None, *range(4)):
+            shard = open_new(disk.surviving(tmp_path / f"{step} {seed}", seed) / "shard")
+            assert (len(shard), shard.manifest.next_offset, shard.manifest.space_id) == (0, 0, "another"), (step, seed)
+            shard.close()
 
 
 #: What happens to the process that writes merged segments: it is told through its environment.

@@ -31,14 +31,15 @@ class ShardFolder:
 
     def __init__(self, directory: Path, *, space_id: str, dimensions: int, log_id: str | None) -> None:
         self.directory = directory
-        _make(directory)
-        self._lock = locked(directory / LOCK)
-        try:
-            self.manifest = self._settled_manifest(space_id, dimensions, log_id)
-            self._sweep()
-        except BaseException:
-            self._lock.close()
-            raise
+        with _said_in_one_line(directory):
+            _make(directory)
+            self._lock = locked(directory / LOCK)
+            try:
+                self.manifest = self._settled_manifest(space_id, dimensions, log_id)
+                self._sweep()
+            except BaseException:
+                self._lock.close()
+                raise
         self._number = itertools.count(self.manifest.generation + 1)
         self._deed = threading.local()  # a seal and a merge may write at once, each in its thread
         self._doubtful: set[str] = set()
@@ -101,18 +102,12 @@ class ShardFolder:
         if self._closed:
             raise ServiceUnavailable(f"the shard in {self.directory} is closed", remedy="Open it again.")
         self._deed.written = set()
-        try:
+        with _said_in_one_line(self.directory):
             try:
                 yield
             except Exception:
                 self._withdraw(self._deed.written)
                 raise
-        except OSError as error:
-            raise ServiceUnavailable(
-                f"{self.directory} cannot be written",
-                received=error.strerror or str(error),
-                remedy="Nothing is lost while the worker runs; free some space, it is tried again.",
-            ) from error
 
     def close(self) -> None:
         """Let another process own the folder."""
@@ -191,6 +186,18 @@ def _entries(
         origins,  # of a tombstone: one past the last segment, so that it wins a tie
         np.concatenate([*found, np.zeros(len(buried), dtype=np.int64)]),
     )
+
+
+@contextmanager
+def _said_in_one_line(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"{directory} cannot be written",
+            received=error.strerror or str(error),
+            remedy="Nothing is lost while the worker runs; free some space, it is tried again.",
+        ) from error
 
 
 def _make(directory: Path) -> None:

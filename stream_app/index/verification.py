@@ -137,7 +137,7 @@ class _Verifier:
             self._fault(folder / VECTORS, f"row {first} is not a finite vector of length 1")
         if FOREST in record.files and SIGNATURES not in record.files:
             self._fault(folder, "its forest has no signatures, as in a former version", "`sightline index compact`")
-        elif FOREST in record.files and len(read_array(folder / SIGNATURES)) != record.rows:
+        elif SIGNATURES in record.files and len(read_array(folder / SIGNATURES)) != record.rows:
             self._fault(folder / SIGNATURES, f"it has not {record.rows} rows")
 
     def _first_bad_vector(self, vectors: np.ndarray) -> int | None:
