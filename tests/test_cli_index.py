@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from sent_embeddings import send_embeddings
 
 from models.space import Space
-from stream_app import kafka
 from stream_app.cli import main
 from stream_app.errors import SegmentCorrupt
-from stream_app.index import manifest
+from stream_app.index import files, manifest
 from stream_app.index.inspection import PartitionFolder, inspect, settled
 from stream_app.index.shard import Shard, ShardSettings
-from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved, record_to_bytes
 from stream_app.settings import Settings
-from stream_app.topics import create_topics, embeddings_topic, topic_specs
+from stream_app.topics import embeddings_topic
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version
 
 DIMENSIONS = 16
@@ -121,11 +122,7 @@ class TestInspect:
 
     def test_whatever_the_manifest_says_of_a_segment_is_shown(self, data_dir: Path, monkeypatch) -> None:
         """Also what this version does not know of yet."""
-        from dataclasses import make_dataclass
-
-        from stream_app.index.manifest import SegmentRecord
-
-        wider = make_dataclass("Wider", [("recall", float, 0.97)], bases=(SegmentRecord,), frozen=True)
+        wider = make_dataclass("Wider", [("recall", float, 0.97)], bases=(manifest.SegmentRecord,), frozen=True)
         monkeypatch.setattr("stream_app.index.manifest.SegmentRecord", wider)
         (state,) = json.loads(run(data_dir, "inspect", "--partition", 0, "--json").stdout)
 
@@ -246,10 +243,6 @@ class TestVerify:
 
 def seal_anew(folder: Path) -> None:
     """Write the manifest's checksums as the files are now."""
-    from dataclasses import replace
-
-    from stream_app.index import files
-
     known = manifest.read(folder)
     assert known is not None
     segments = tuple(
@@ -257,6 +250,13 @@ def seal_anew(folder: Path) -> None:
         for each in known.segments
     )
     manifest.write(replace(known, segments=segments), folder)
+
+
+def test_a_bar_tells_how_far_it_is(data_dir: Path) -> None:
+    """On the terminal's other stream, so that JSON stays JSON."""
+    ran = run(data_dir, "verify", "--json")
+
+    assert "100 %" in ran.stderr and len(json.loads(ran.stdout)) == 2
 
 
 class TestCompact:
@@ -289,31 +289,8 @@ class TestCompact:
         assert ran.exit_code == 2 and f"{path} is damaged" in ran.stderr
 
 
-async def send(settings: Settings, space: Space, photo_count: int) -> None:
-    """Photos 0 to `photo_count` on partition 0 of a new album, then the deletion of photo 3."""
-    await create_topics(settings, topic_specs(settings, space.vision_id))
-    records: list[EmbeddingRecord] = [embedded(each, space) for each in range(photo_count)]
-    records.append(PhotoRemoved(3, at(9, KIND_DELETED)))
-    async with kafka.producer(settings) as producer:
-        for record in records:
-            topic = embeddings_topic(settings, space.vision_id)
-            await producer.send_and_wait(topic, record_to_bytes(record), key=b"%d" % record.photo_id, partition=0)
-
-
-def embedded(photo_id: int, space: Space) -> PhotoEmbedded:
-    rng = np.random.default_rng(photo_id)
-    image_embedding = rng.standard_normal(len(space.mean_embedding)).astype(np.float16)
-    scores = np.array([0.7, 0.2], np.float16)
-    version = at(photo_id + 1)
-    return PhotoEmbedded(
-        photo_id, version, "file:///a.png", "", 1, 1, image_embedding, rng.permutation(5)[:2].astype(np.uint16), scores
-    )
-
-
 class TestRebuild:
     async def rebuilt(self, settings: Settings, tiny_bundle: Path, *arguments: object) -> Result:
-        import asyncio
-
         environment = settings.to_environment() | {"SIGHTLINE_BUNDLE": str(tiny_bundle)}
         return await asyncio.to_thread(run, settings.data_dir, "rebuild", "--quiet", *arguments, **environment)
 
@@ -322,7 +299,7 @@ class TestRebuild:
         space = Space.load(tiny_bundle)
         index_dir = log_settings.data_dir / "index" / space.space_id
         log_settings.data_dir.mkdir()
-        await send(log_settings, space, 20)
+        await send_embeddings(log_settings, space, 20)
         first = await self.rebuilt(log_settings, tiny_bundle)
         (path,) = index_dir.glob("0/segment-*/vectors.npy")
         path.write_bytes(b"")
@@ -344,7 +321,7 @@ class TestRebuild:
         """Here the disk is full when the segments are written."""
         space = Space.load(tiny_bundle)
         log_settings.data_dir.mkdir()
-        await send(log_settings, space, 5)
+        await send_embeddings(log_settings, space, 5)
         await self.rebuilt(log_settings, tiny_bundle)
         before = contents(log_settings.data_dir)
 
