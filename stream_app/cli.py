@@ -10,6 +10,7 @@ import click
 
 from stream_app import __version__
 from stream_app.cli_bundles import bundles, export
+from stream_app.cli_index import index
 from stream_app.cli_joint import evaluate
 from stream_app.cli_projector import projector
 from stream_app.cli_train import train
@@ -125,6 +126,7 @@ main.add_command(bundles)
 main.add_command(click.Group("bundle", commands={"build": bundles.commands["build"]}, hidden=True))  # its former name
 main.add_command(evaluate)
 main.add_command(export)
+main.add_command(index)
 main.add_command(projector)
 main.add_command(train)
 main.add_command(words)

@@ -15,21 +15,12 @@ from stream_app.settings import Settings
 Appended = tuple[int, EmbeddingRecord]
 
 
-class EmbeddingLog:
-    """The durable truth of one vision model, one compacted partition beside each partition of activity."""
+class EmbeddingReader:
+    """The durable truth of one vision model, for whoever only reads it."""
 
-    def __init__(self, topic: Topic, name: str, settings: Settings) -> None:
+    def __init__(self, name: str, settings: Settings) -> None:
         self.name = name
-        self._topic = topic
         self._settings = settings
-
-    async def append(self, partition: int, records: Sequence[EmbeddingRecord]) -> list[int]:
-        """Append records in their order; returns their offsets once the broker has confirmed them all."""
-        sent = [
-            await self._topic.send(key=photo_key(record.photo_id), value=record_to_bytes(record), partition=partition)
-            for record in records
-        ]
-        return [(await future).offset for future in sent]
 
     async def read_back(self, partition: int, offsets: Sequence[int]) -> dict[int, EmbeddingRecord]:
         """The records at `offsets`; those that the log no longer has are left out."""
@@ -70,6 +61,22 @@ class EmbeddingLog:
         here = TopicPartition(self.name, partition)
         async with _assigned(self._settings, here) as consumer:
             return (await consumer.end_offsets([here]))[here]
+
+
+class EmbeddingLog(EmbeddingReader):
+    """The same for a worker: one compacted partition beside each partition of activity."""
+
+    def __init__(self, topic: Topic, name: str, settings: Settings) -> None:
+        super().__init__(name, settings)
+        self._topic = topic
+
+    async def append(self, partition: int, records: Sequence[EmbeddingRecord]) -> list[int]:
+        """Append records in their order; returns their offsets once the broker has confirmed them all."""
+        sent = [
+            await self._topic.send(key=photo_key(record.photo_id), value=record_to_bytes(record), partition=partition)
+            for record in records
+        ]
+        return [(await future).offset for future in sent]
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from models.space import Space
-from stream_app.embedding_log import EmbeddingLog
+from stream_app.embedding_log import EmbeddingReader
 from stream_app.errors import SegmentCorrupt, ServiceUnavailable
 from stream_app.index.buckets import Entry, RedisBuckets
 from stream_app.index.ranking import Hit, best_hits
@@ -43,7 +43,7 @@ class _Holding:
 class LiveIndex:
     """Applies embedding records and answers searches, for the partitions that are open."""
 
-    def __init__(self, settings: Settings, space: Space, embeddings: EmbeddingLog, buckets: RedisBuckets) -> None:
+    def __init__(self, settings: Settings, space: Space, embeddings: EmbeddingReader, buckets: RedisBuckets) -> None:
         self._settings = settings
         self._space = space
         self._embeddings = embeddings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,11 +53,13 @@ def publish(source: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder; one that is gone already is fine."""
+    """Remove a file or a folder that nobody needs; one that is gone already, or will not go, is fine."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        # What is done by now is done: a commit must not seem to have failed because its leavings stay.
+        with suppress(OSError):
+            path.unlink()
 
 
 def fingerprint(path: Path) -> Fingerprint:

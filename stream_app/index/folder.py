@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stream_app.errors import ServiceUnavailable
+from stream_app.errors import SegmentCorrupt, ServiceUnavailable
 from stream_app.index import files, manifest
 from stream_app.index import tombstones as tombstone_files
 from stream_app.index.effort import Tuning
@@ -31,15 +32,18 @@ class ShardFolder:
 
     def __init__(self, directory: Path, *, space_id: str, dimensions: int, log_id: str | None) -> None:
         self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(directory / LOCK)
-        try:
-            self.manifest = self._settled_manifest(space_id, dimensions, log_id)
-            self._sweep()
-        except BaseException:
-            self._lock.close()
-            raise
+        with _said_in_one_line(directory):
+            _make(directory)
+            self._lock = locked(directory / LOCK)
+            try:
+                self.manifest = self._settled_manifest(space_id, dimensions, log_id)
+                self._sweep()
+            except BaseException:
+                self._lock.close()
+                raise
         self._number = itertools.count(self.manifest.generation + 1)
+        self._deed = threading.local()  # a seal and a merge may write at once, each in its thread
+        self._doubtful: set[str] = set()
         self._closed = False
 
     def segments(self) -> tuple[Segment, ...]:
@@ -53,7 +57,7 @@ class ShardFolder:
 
     def write_tombstones(self, known: Mapping[int, Version]) -> TombstoneRecord | None:
         """Write all tombstones anew, for the next commit to name."""
-        return tombstone_files.write(self.directory, self._name("tombstones") + ".npy", known)
+        return tombstone_files.write(self.directory, self._written(self._name("tombstones") + ".npy"), known)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -69,7 +73,7 @@ class ShardFolder:
         """Publish a staged segment under its final name; it lives once a manifest names it."""
         record = record_of(staging, staging.stem, tuning)
         files.sync(staging)
-        files.publish(staging, self.directory / record.name)
+        files.publish(staging, self.directory / self._written(record.name))
         return record
 
     def commit(
@@ -85,23 +89,23 @@ class ShardFolder:
         segments = tuple([*kept, added] if added else kept)
         wished = replace(known, segments=segments, tombstones=tombstones, next_offset=next_offset)
         self.manifest = manifest.write(replace(wished, generation=_newest(wished)), self.directory)
-        for name in known.names() - wished.names():
+        doubtful, self._doubtful = self._doubtful, set()
+        for name in (known.names() | doubtful) - wished.names():
             # Searches that still read these files hold them mapped: removing the name does not hurt them.
             files.remove(self.directory / name)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Say as ServiceUnavailable, in one line, why nothing can be written."""
+        """Say as ServiceUnavailable, in one line, why nothing can be written, and remove what was written in vain."""
         if self._closed:
             raise ServiceUnavailable(f"the shard in {self.directory} is closed", remedy="Open it again.")
-        try:
-            yield
-        except OSError as error:
-            raise ServiceUnavailable(
-                f"{self.directory} cannot be written",
-                received=error.strerror or str(error),
-                remedy="Nothing is lost while the worker runs; free some space, it is tried again.",
-            ) from error
+        self._deed.written = set()
+        with _said_in_one_line(self.directory):
+            try:
+                yield
+            except Exception:
+                self._withdraw(self._deed.written)
+                raise
 
     def close(self) -> None:
         """Let another process own the folder."""
@@ -111,6 +115,22 @@ class ShardFolder:
     def _name(self, kind: str) -> str:
         # One counter for all threads: `next` is atomic, and names that a crash left behind were swept.
         return f"{kind}-{next(self._number):08d}"
+
+    def _written(self, name: str) -> str:
+        self._deed.written.add(name)
+        return name
+
+    def _withdraw(self, names: set[str]) -> None:
+        """Remove what no commit has named: tried again and again on a full disk, it would fill what room there is."""
+        names = names - self.manifest.names()
+        try:
+            known = manifest.read(self.directory)
+        except SegmentCorrupt:
+            return
+        # A manifest that was replaced, but not synced, may be the one that a crash leaves.
+        self._doubtful |= names & (known.names() if known else set())
+        for name in names - self._doubtful:
+            files.remove(self.directory / name)
 
     def _settled_manifest(self, space_id: str, dimensions: int, log_id: str | None) -> Manifest:
         known = manifest.read(self.directory)
@@ -166,7 +186,28 @@ def _entries(
     )
 
 
-def _locked(path: Path):  # type: ignore[no-untyped-def]  # the open file is the lock
+@contextmanager
+def _said_in_one_line(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"{directory} cannot be written",
+            received=error.strerror or str(error),
+            remedy="Nothing is lost while the worker runs; free some space, it is tried again.",
+        ) from error
+
+
+def _make(directory: Path) -> None:
+    """Make the folder, and wait until the disk has its name: what is sealed in it is lost with it otherwise."""
+    new = [each for each in directory.parents if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in (directory, *new):
+        files.sync(each.parent)
+
+
+def locked(path: Path):  # type: ignore[no-untyped-def]  # the open file is the lock
+    """Own the folder that `path` lies in until the returned file is closed; raises ServiceUnavailable."""
     file = path.open("a")
     with suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
