@@ -60,7 +60,9 @@ def decode_image(data: bytes, *, side_px: int, pixels_max: int) -> DecodedPhoto:
         raise PhotoRejected("The photo needs more memory than there is") from error
     except Exception as error:  # decoders raise nearly anything on hostile bytes
         raise PhotoRejected(
-            "The photo is damaged", expected="a whole image file", received=f"{type(error).__name__}: {error}"[:160]
+            "The photo is damaged",
+            expected="a whole image file",
+            received=" ".join(f"{type(error).__name__}: {error}"[:160].split()),
         ) from error
 
 
@@ -98,10 +100,13 @@ def _open_heic(data: bytes) -> Image.Image:
         raise PhotoRejected(
             "The photo is HEIC, which needs an optional package",
             expected=FORMATS_TEXT,
-            remedy="Install the extra: pip install 'sightline[heic]'.",
+            remedy="Install it beside Sightline: .venv/bin/pip install pillow-heif.",
         ) from error
     pillow_heif.register_heif_opener()
-    return Image.open(io.BytesIO(data), formats=("HEIF",))
+    try:
+        return Image.open(io.BytesIO(data), formats=("HEIF",))
+    except Image.UnidentifiedImageError as error:
+        raise PhotoRejected("The photo is damaged", expected="a whole HEIC file") from error
 
 
 def _check_size(image: Image.Image, pixels_max: int) -> None:

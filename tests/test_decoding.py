@@ -205,10 +205,42 @@ def test_a_format_off_the_list_is_refused(image_format: str) -> None:
         decoded(encoded(picture(), image_format))
 
 
-def test_heic_names_the_extra_that_reads_it() -> None:
+def test_heic_names_the_package_that_reads_it() -> None:
     """An iPhone's photo says which package it needs, or that it is damaged where the package is there."""
-    with pytest.raises(PhotoRejected, match=r"sightline\[heic\]|damaged|no image"):
+    with pytest.raises(PhotoRejected, match=r"pip install pillow-heif|damaged"):
         decoded(b"\0\0\0\x18ftypheic" + b"\0" * 40)
+
+
+class TestHeic:
+    """Where the optional package is installed."""
+
+    @pytest.fixture(autouse=True)
+    def opener(self) -> None:
+        pytest.importorskip("pillow_heif").register_heif_opener()
+
+    def test_a_sideways_heic_photo_is_read_and_turned(self) -> None:
+        """Red on top and blue below, with the size of the upright photo."""
+        exif = Image.Exif()
+        exif[0x0112] = 6
+
+        photo = decoded(encoded(picture(), "HEIF", exif=exif.tobytes()), side_px=40)
+
+        assert photo.shape == (60, 40, 3) and (photo.width_px, photo.height_px) == (40, 60)
+        assert photo[5, 20].argmax() == 0 and photo[55, 20].argmax() == 2
+
+    def test_an_enormous_heic_photo_is_refused_by_its_header(self) -> None:
+        """Like any other."""
+        with pytest.raises(PhotoRejected, match="too many pixels"):
+            decoded(encoded(picture(), "HEIF"), pixels_max=1_000)
+
+    @pytest.mark.parametrize("share", [0.2, 0.9])
+    def test_a_truncated_heic_photo_is_one_clear_line(self, share: float) -> None:
+        """The decoder's own words may be several."""
+        data = encoded(picture(600, 400), "HEIF")
+
+        with pytest.raises(PhotoRejected, match="The photo is damaged") as error:
+            decoded(data[: int(len(data) * share)])
+        assert "\n" not in str(error.value)
 
 
 SEEDS = [encoded(picture(), each) for each in FORMATS]

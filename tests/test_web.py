@@ -228,7 +228,7 @@ class TestBadRequests:
             reply = await client.post("/api/photos", data=b"\x00\x00\x00\x18ftypheic" + bytes(20))
         problem = await problem_of(reply, 422)
 
-        assert "sightline[heic]" in problem["remedy"]
+        assert "pillow-heif" in problem["remedy"]
 
     @pytest.mark.parametrize("path", ["/api/search/image", "/api/classify", "/api/photos"])
     async def test_an_empty_body_is_400(self, client: Any, path: str) -> None:
