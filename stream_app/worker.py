@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from models.manifest import read_manifest
 from models.shelf import DEFAULT, ensure_bundle, find_bundle
@@ -51,20 +53,22 @@ def run_worker(settings: Settings) -> None:
     logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
     level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")
     if level.upper() != "DEBUG":
-        _say_expected_problems_in_one_line()
+        say_expected_problems_in_one_line()
     worker = faust.Worker(app, loglevel=level, stdout=sys.stderr, quiet=True, redirect_stdouts=False)
     worker.spinner = None  # it writes escape codes even when it is quiet
     raise worker.execute_from_commandline()
 
 
-def _say_expected_problems_in_one_line() -> None:
-    """A traceback says nothing more of an error that already says what to do."""
+def say_expected_problems_in_one_line() -> None:
+    """A traceback says nothing more of an error that already says what to do, or of a client that speaks no HTTP."""
     make_record = logging.getLogRecordFactory()
 
     def make_short_record(*arguments: Any, **keywords: Any) -> logging.LogRecord:
         record = make_record(*arguments, **keywords)
-        if record.exc_info and isinstance(record.exc_info[1], SightlineError):
-            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {record.exc_info[1]}", (), None
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (SightlineError, HttpProcessingError, web.RequestPayloadError)):
+            said = " ".join(str(error).split())
+            record.msg, record.args, record.exc_info = "%s", (f"{record.getMessage()}: {said}",), None
         return record
 
     logging.setLogRecordFactory(make_short_record)
