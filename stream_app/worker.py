@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,8 +50,8 @@ def run_worker(settings: Settings) -> None:
     app = create_app(settings, Space.load(folder), make_encoder(settings, folder), cluster)
     # Faust says at every batch of rows that its buffer is being used.
     logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
-    level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")
-    if level.upper() != "DEBUG":
+    level = settings.log_level.upper()
+    if level != "DEBUG":
         say_expected_problems_in_one_line()
     worker = faust.Worker(app, loglevel=level, stdout=sys.stderr, quiet=True, redirect_stdouts=False)
     worker.spinner = None  # it writes escape codes even when it is quiet
