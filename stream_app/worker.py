@@ -18,7 +18,7 @@ from models.space import Space
 from stream_app.app import create_app
 from stream_app.encoders import check_encoder, make_encoder
 from stream_app.errors import SettingsError, SightlineError
-from stream_app.local_services import check_port_free
+from stream_app.local_services import check_port_free, made
 from stream_app.settings import Settings
 from stream_app.topics import create_topics, log_id, topic_specs
 
@@ -42,7 +42,7 @@ def run_worker(settings: Settings) -> None:
     """Run one worker until it is told to stop; returns through SystemExit with its exit code."""
     _require_services(settings)
     check_port_free(settings.web_host, settings.web_port)
-    _make_data_dir(settings)
+    made(settings.data_dir)
     folder = bundle_dir(settings)
     asyncio.run(check_encoder(settings, folder))
     asyncio.run(create_topics(settings, topic_specs(settings, read_manifest(folder).vision_id)))
@@ -71,17 +71,6 @@ def say_expected_problems_in_one_line() -> None:
         return record
 
     logging.setLogRecordFactory(make_short_record)
-
-
-def _make_data_dir(settings: Settings) -> None:
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"The data folder {settings.data_dir} cannot be made",
-            received=error.strerror,
-            remedy="Set SIGHTLINE_DATA_DIR to a folder of your own.",
-        ) from error
 
 
 def _require_services(settings: Settings) -> None:
