@@ -42,9 +42,10 @@ class _Commands(click.Group):
             click.echo(f"sightline: {problem}", err=True)
             raise SystemExit(2) from None
         except OSError as problem:
-            if problem.errno not in _OF_THE_DISK:
+            if problem.errno not in _OF_THE_DISK and "free space" not in str(problem):  # the latter in numpy's words
                 raise
-            click.echo(f"sightline: {problem.filename or 'A file'} cannot be used; {problem.strerror}.", err=True)
+            said = f"{problem.filename or 'A file'} cannot be used; {problem.strerror}" if problem.errno else problem
+            click.echo(f"sightline: {said}.", err=True)
             raise SystemExit(2) from None
 
 
