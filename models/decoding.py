@@ -20,6 +20,7 @@ from stream_app.errors import PhotoRejected
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 FORMATS_TEXT = "a photo in JPEG, PNG, WebP, GIF, BMP or TIFF"
+AGAIN = "Copy it once more from where it came."
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 #: Above this a photo is decoded alone, and in strips: a file of some kilobytes may take a gigabyte as pixels.
 LARGE_PIXELS = 16_000_000
@@ -63,6 +64,7 @@ def decode_image(data: bytes, *, side_px: int, pixels_max: int) -> DecodedPhoto:
             "The photo is damaged",
             expected="a whole image file",
             received=" ".join(f"{type(error).__name__}: {error}"[:160].split()),
+            remedy=AGAIN,
         ) from error
 
 
@@ -81,14 +83,17 @@ def _decode(data: bytes, side_px: int, pixels_max: int) -> DecodedPhoto:
 def _open(data: bytes) -> Image.Image:
     """The image with its header read, and no pixel decoded."""
     if not data:
-        raise PhotoRejected("The photo is empty", expected=FORMATS_TEXT, received="0 bytes")
+        raise PhotoRejected("The photo is empty", expected=FORMATS_TEXT, received="0 bytes", remedy=AGAIN)
     try:
         if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
             return _open_heic(data)
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.UnidentifiedImageError as error:
         raise PhotoRejected(
-            "The file is no image that can be read", expected=FORMATS_TEXT, received=f"bytes that begin {data[:12]!r}"
+            "The file is no image that can be read",
+            expected=FORMATS_TEXT,
+            received=f"bytes that begin {data[:12]!r}",
+            remedy="Convert it to one of these.",
         ) from error
 
 
@@ -106,7 +111,7 @@ def _open_heic(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=("HEIF",))
     except Image.UnidentifiedImageError as error:
-        raise PhotoRejected("The photo is damaged", expected="a whole HEIC file") from error
+        raise PhotoRejected("The photo is damaged", expected="a whole HEIC file", remedy=AGAIN) from error
 
 
 def _check_size(image: Image.Image, pixels_max: int) -> None:

@@ -69,7 +69,12 @@ def require_photos(folder: Path) -> Path:
     """The resolved folder; raises SettingsError unless it is one and holds at least one photo."""
     folder = folder.expanduser()
     if not folder.exists():
-        raise SettingsError("There is no such folder", expected=_EXPECTED, received=str(folder))
+        raise SettingsError(
+            "There is no such folder",
+            expected=_EXPECTED,
+            received=str(folder),
+            remedy="Correct its path; `sightline up --starter` shows some photos without one.",
+        )
     if not folder.is_dir():
         raise SettingsError(
             "That is no folder",
@@ -92,6 +97,7 @@ def require_photos(folder: Path) -> Path:
             f"{folder} holds no photos",
             expected=_EXPECTED,
             received="an empty folder" if empty else "other files only",
+            remedy="Put photos into it, or name another one.",
         )
     return root
 

@@ -90,7 +90,12 @@ class PhotoReader:
             reason = os.strerror(error.errno) if error.errno else str(error)
             if error.errno in (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE):
                 raise PhotoUnreachable(f"{shown_address(url)} cannot be read now", received=reason) from error
-            raise PhotoRejected(f"{shown_address(url)} cannot be read", received=reason) from error
+            raise PhotoRejected(
+                f"{shown_address(url)} cannot be read",
+                expected="a file that this user may read",
+                received=reason,
+                remedy="Correct its address or its permissions, and replay its dead letter.",
+            ) from error
 
     def _read_regular(self, path: Path, url: str) -> bytes:
         # Non-blocking, so that a pipe cannot hold us; no-follow, as the path was resolved a moment ago.
