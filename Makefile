@@ -5,7 +5,7 @@ VENV ?= .venv
 PORT ?= 6066
 PHOTOS ?=
 TESTS ?= tests
-EXTRAS ?= demo,dev
+EXTRAS ?= demo,heic,dev
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)-$(EXTRAS)
 # Annoy is compiled here. It defaults to -march=native, which is right for the machine at hand.
 

@@ -24,7 +24,7 @@ from stream_app.dead_letters import REASON_CHARACTERS_MAX, DeadLetters
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import EventRejected, PhotoRejected, PhotoUnreachable, SightlineError
 from stream_app.metrics import PHOTOS_EMBEDDED, PHOTOS_REJECTED
-from stream_app.photos import PhotoReader
+from stream_app.photos import PhotoReader, shown_address
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
 from stream_app.settings import Settings
 from stream_app.tables import RowTable
@@ -206,7 +206,8 @@ async def _reject(upload: Upload, stage: str, error: SightlineError, room: Embed
     if room.is_removed(upload.photo_id, upload.version):
         return
     # The address is what the messages of the decoder cannot know.
-    await _bury(upload.source, stage, f"{upload.activity.url}: {error}", room)
+    address, reason = shown_address(upload.activity.url), str(error)
+    await _bury(upload.source, stage, reason if address in reason else f"{address}: {reason}", room)
     _note_failure(upload, str(error), room)
 
 

@@ -129,7 +129,10 @@ def _message(value: bytes | None) -> dict[str, Any]:
         message = orjson.loads(value)
     except orjson.JSONDecodeError as error:
         raise EventRejected(
-            f"The event is not JSON ({error})", expected="a JSON object in UTF-8", received=_shown(value)
+            f"The event is not JSON ({error})",
+            expected="a JSON object in UTF-8",
+            received=_shown(value),
+            remedy="Correct whatever wrote it, and send it anew.",
         ) from None
     if not isinstance(message, dict):
         raise EventRejected(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,18 @@ from stream_app.errors import SightlineError
 from stream_app.running import with_running_services
 from stream_app.settings import Settings
 
+#: Troubles of a disk or a folder, of which a traceback says nothing more.
+_OF_THE_DISK = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
+
 
 class _Commands(click.Group):
     """Shows an expected problem as one line, and only an unexpected one as a traceback."""
@@ -28,6 +41,12 @@ class _Commands(click.Group):
             return super().invoke(context)
         except SightlineError as problem:
             click.echo(f"sightline: {problem}", err=True)
+            raise SystemExit(2) from None
+        except OSError as problem:
+            if problem.errno not in _OF_THE_DISK and "free space" not in str(problem):  # the latter in numpy's words
+                raise
+            said = f"{problem.filename or 'A file'} cannot be used; {problem.strerror}" if problem.errno else problem
+            click.echo(f"sightline: {said}.", err=True)
             raise SystemExit(2) from None
 
 
@@ -51,11 +70,13 @@ def up(photos: Path | None, starter: bool, port: int | None) -> None:
     one is started and stopped with this command.
     """
     from stream_app.folders import require_photos
+    from stream_app.local_services import made
     from stream_app.starter import starter_album
     from stream_app.supervisor import run_up
 
     settings = Settings.from_environment(None, **({"web_port": port} if port is not None else {}))
     folders = [require_photos(photos)] if photos else []
+    made(settings.data_dir)
     if starter and not photos:
         folders = [starter_album(settings, say=click.echo)]
     run_up(settings, folders)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import stat
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +18,13 @@ from watchfiles import Change, awatch
 
 from stream_app.errors import SettingsError
 
+log = logging.getLogger(__name__)
+
 PHOTO_SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif"])
 #: Network folders send no word of changes: they are looked through this often anyway.
 LOOK_AGAIN_SECONDS = 30.0
+#: After a trouble of the watcher, so that a file which is opened all the time is not looked for all the time.
+WATCH_AGAIN_SECONDS = 1.0
 _EXPECTED = f"a folder with photos ({' '.join(sorted(PHOTO_SUFFIXES))})"
 
 
@@ -63,7 +69,12 @@ def require_photos(folder: Path) -> Path:
     """The resolved folder; raises SettingsError unless it is one and holds at least one photo."""
     folder = folder.expanduser()
     if not folder.exists():
-        raise SettingsError("There is no such folder", expected=_EXPECTED, received=str(folder))
+        raise SettingsError(
+            "There is no such folder",
+            expected=_EXPECTED,
+            received=str(folder),
+            remedy="Correct its path; `sightline up --starter` shows some photos without one.",
+        )
     if not folder.is_dir():
         raise SettingsError(
             "That is no folder",
@@ -86,6 +97,7 @@ def require_photos(folder: Path) -> Path:
             f"{folder} holds no photos",
             expected=_EXPECTED,
             received="an empty folder" if empty else "other files only",
+            remedy="Put photos into it, or name another one.",
         )
     return root
 
@@ -110,11 +122,31 @@ def scan_folder(root: Path) -> FolderScan:
     return scan
 
 
-async def watch_folder(root: Path) -> AsyncIterator[None]:
+async def watch_folder(root: Path) -> AsyncGenerator[None, None]:
     """Yields as soon as it watches, then after each burst of changes below `root`, and now and then without one.
 
-    No change after the first yield is missed; raises SettingsError when the system cannot watch.
+    No change after the first yield is missed. Where the system cannot watch, it yields every LOOK_AGAIN_SECONDS.
     """
+    said = False
+    while True:
+        try:
+            async with aclosing(_changes(root)) as changes:
+                async for _ in changes:
+                    yield
+        except ExceptionGroup as error:
+            # One file whose name is no UTF-8 blinds it for all others; what it missed is found by looking again.
+            log.debug("%s is watched anew: %s", root, error.exceptions)
+            await asyncio.sleep(WATCH_AGAIN_SECONDS)
+        except OSError as error:
+            if not said:
+                log.warning("%s cannot be watched (%s): looked through every %.0f s", root, error, LOOK_AGAIN_SECONDS)
+            said = True
+            yield
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def _changes(root: Path) -> AsyncGenerator[None, None]:
+    """The words of one watcher; raises OSError when it cannot begin, and ExceptionGroup when it cannot go on."""
 
     def concerns_us(_: Change, path: str) -> bool:
         return not any(part.startswith(".") for part in Path(path).relative_to(root).parts)
@@ -124,6 +156,8 @@ async def watch_folder(root: Path) -> AsyncIterator[None]:
         watch_filter=concerns_us,
         rust_timeout=int(LOOK_AGAIN_SECONDS * 1000),
         yield_on_timeout=True,
+        # A folder that is not ours to read, such as lost+found, is left out when the folder is looked through.
+        ignore_permission_denied=True,
     )
     first = asyncio.ensure_future(anext(changes, None))
     try:
@@ -134,8 +168,6 @@ async def watch_folder(root: Path) -> AsyncIterator[None]:
         yield
         async for _ in changes:
             yield
-    except (OSError, RuntimeError) as error:
-        raise SettingsError(f"{root} cannot be followed", received=str(error)) from error
     finally:
         first.cancel()
 

@@ -77,7 +77,7 @@ class LocalServices:
 
     def _start(self, name: str, command: _Command, answers: _Answers) -> int:
         """The port on which the service answers; a port that somebody else took in between is tried anew."""
-        folder = _made(self._settings.data_dir / name)
+        folder = made(self._settings.data_dir / name)
         for last in (each == _START_TRIES - 1 for each in range(_START_TRIES)):
             port = free_port()
             service = _Service(name, command(port, folder), folder / "log.txt")
@@ -228,7 +228,7 @@ def _answer(port: int, request: bytes) -> bytes:
 
 def _locked(data_dir: Path) -> IO[str]:
     """The open lock file of the folder; the kernel frees the lock however this process ends."""
-    path = _made(data_dir) / "lock"
+    path = made(data_dir) / "lock"
     lock = path.open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -247,7 +247,8 @@ def _locked(data_dir: Path) -> IO[str]:
     return lock
 
 
-def _made(folder: Path) -> Path:
+def made(folder: Path) -> Path:
+    """The folder, made where it was not there yet; raises SettingsError unless it can be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -255,8 +256,8 @@ def _made(folder: Path) -> Path:
     except OSError as error:
         raise SettingsError(
             f"{folder} cannot be used",
-            expected="a folder that this user can write to",
+            expected="SIGHTLINE_DATA_DIR in a place that this user can write to",
             received=(error.strerror or str(error)).lower(),
-            remedy="Set SIGHTLINE_DATA_DIR to another one.",
+            remedy="Set it to another folder.",
         ) from error
     return folder

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import ipaddress
 import os
+import re
 import socket
 import stat
 from collections.abc import Callable, Sequence
@@ -62,7 +63,7 @@ class PhotoReader:
                     return await self._read_web(url)
         except TimeoutError as error:
             raise PhotoUnreachable(
-                f"{_shown(url)} took too long", expected=f"a photo within {self._timeout_seconds:g} s"
+                f"{shown_address(url)} took too long", expected=f"a photo within {self._timeout_seconds:g} s"
             ) from error
         raise _refused("The photo cannot be fetched", url, expected="a file:, http: or https: address")
 
@@ -88,8 +89,13 @@ class PhotoReader:
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             if error.errno in (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE):
-                raise PhotoUnreachable(f"{_shown(url)} cannot be read now", received=reason) from error
-            raise PhotoRejected(f"{_shown(url)} cannot be read", received=reason) from error
+                raise PhotoUnreachable(f"{shown_address(url)} cannot be read now", received=reason) from error
+            raise PhotoRejected(
+                f"{shown_address(url)} cannot be read",
+                expected="a file that this user may read",
+                received=reason,
+                remedy="Correct its address or its permissions, and replay its dead letter.",
+            ) from error
 
     def _read_regular(self, path: Path, url: str) -> bytes:
         # Non-blocking, so that a pipe cannot hold us; no-follow, as the path was resolved a moment ago.
@@ -122,7 +128,7 @@ class PhotoReader:
 
     async def _body(self, response: aiohttp.ClientResponse, url: str) -> bytes:
         if response.status >= 500 or response.status in _PASSING:
-            raise PhotoUnreachable(f"{_shown(url)} is not served now", received=f"status {response.status}")
+            raise PhotoUnreachable(f"{shown_address(url)} is not served now", received=f"status {response.status}")
         if response.status != 200:
             raise _refused("The photo is not served", url, expected="status 200", received=str(response.status))
         if (response.content_length or 0) > self._bytes_max:
@@ -230,8 +236,8 @@ def _inner(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipadd
 def _web_error(error: Exception, url: str) -> PhotoRejected | PhotoUnreachable:
     reason = f"{type(error).__name__}: {error}"
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.NonHttpUrlClientError)):
-        return PhotoRejected(f"{_shown(url)} cannot be trusted", received=reason[:300])
-    return PhotoUnreachable(f"{_shown(url)} cannot be reached", received=reason[:300])
+        return PhotoRejected(f"{shown_address(url)} cannot be trusted", received=reason[:300])
+    return PhotoUnreachable(f"{shown_address(url)} cannot be reached", received=reason[:300])
 
 
 def _refused(
@@ -242,10 +248,10 @@ def _refused(
     received: str | None = None,
     remedy: str | None = None,
 ) -> PhotoRejected:
-    return PhotoRejected(problem, expected=expected, received=received or _shown(url), remedy=remedy)
+    return PhotoRejected(problem, expected=expected, received=received or shown_address(url), remedy=remedy)
 
 
-def _shown(url: str) -> str:
+def shown_address(url: str) -> str:
     """An address as it may stand in a log: no longer than 200 characters, without what may be a secret."""
-    address = url.split("?", 1)[0]
+    address = re.sub(r"^([\w+.-]+://)[^/]*@", r"\1", url.split("?", 1)[0])
     return address if len(address) <= 200 else f"{address[:100]}...{address[-97:]}"

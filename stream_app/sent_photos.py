@@ -6,12 +6,14 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
+from stream_app.errors import ServiceUnavailable
 from stream_app.folders import PhotoFile
 from stream_app.index import files
 from stream_app.settings import Settings
@@ -57,12 +59,22 @@ class SentPhotos:
         return _load(self.path)
 
     def save(self, photos: Mapping[int, SentPhoto]) -> None:
-        """Replace the memory as a whole; raises OSError."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Replace the memory as a whole; raises ServiceUnavailable when the disk refuses, and keeps the one before."""
         unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         kept = {str(photo_id): list(photo) for photo_id, photo in photos.items()}
-        files.write_bytes(unfinished, orjson.dumps(kept))
-        files.publish(unfinished, self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_bytes(unfinished, orjson.dumps(kept))
+            files.publish(unfinished, self.path)
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise ServiceUnavailable(
+                "What was sent cannot be remembered",
+                expected=f"a disk that takes {self.path}",
+                received=(error.strerror or str(error)).lower(),
+                remedy="Make room on it.",
+            ) from error
 
     def ids_elsewhere(self) -> set[int]:
         """The ids in the memories of all other folders: equal paths below two folders are one photo."""

@@ -60,6 +60,7 @@ class Settings:
     memtable_vectors_max: int = _setting(2_500, "vectors a shard keeps unsealed; each search compares all")
     search_recall: float = _setting(0.95, "how many of the nearest photos a search should find, of 1")
     tables_store: str = _setting("memory://", "Faust's store of the tables: memory:// or rocksdb://")
+    log_level: str = _setting("WARNING", "how much a worker says: DEBUG, INFO, WARNING or ERROR")
     embedded_broker: bool = _setting(False, "set by `sightline up` when the broker is its own")
 
     @classmethod
@@ -80,9 +81,13 @@ class Settings:
         return {f"SIGHTLINE_{each.name.upper()}": str(getattr(self, each.name)) for each in fields(self)}
 
     def _checked(self) -> Settings:
+        if self.log_level.upper() not in _LOG_LEVELS:
+            raise SettingsError(
+                "SIGHTLINE_LOG_LEVEL cannot be used", expected=", ".join(_LOG_LEVELS), received=repr(self.log_level)
+            )
         for name, low, high in _RANGES:
             value = getattr(self, name)
-            if not low <= value <= high:
+            if not low <= value <= high:  # also of what is not a number
                 raise SettingsError(
                     f"SIGHTLINE_{name.upper()} is out of range",
                     expected=f"{low} to {high}",
@@ -91,6 +96,7 @@ class Settings:
         return self
 
 
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _RANGES = (
     ("partition_count", 1, 4096),
     ("replication_factor", 1, 9),
@@ -103,6 +109,12 @@ _RANGES = (
     ("search_recall", 0.5, 1.0),
     ("upload_bytes_max", 1_000, 2_000_000_000),
     ("thumbnail_bytes_max", 1_000_000, 1_000_000_000_000),
+    ("photo_bytes_max", 1_000, 2_000_000_000),
+    ("photo_pixels_max", 1_000_000, 2_000_000_000),
+    ("fetch_timeout_seconds", 0.1, 600.0),
+    ("embed_batch_seconds", 0.001, 60.0),
+    ("index_batch_seconds", 0.001, 60.0),
+    ("seal_interval_seconds", 0.1, 3600.0),
 )
 
 

@@ -57,7 +57,7 @@ def starter_album(settings: Settings, *, say: Callable[[str], object] = print) -
             "No starter album is installed",
             expected="the photographs of scikit-image, scikit-learn and matplotlib",
             received="none of these packages",
-            remedy="Install them with pip install 'sightline[demo]', or use your own: make demo PHOTOS=DIR.",
+            remedy="`make install` installs them; or use your own: make demo PHOTOS=DIR.",
         )
     album.mkdir(parents=True, exist_ok=True)
     for photo, path in found:

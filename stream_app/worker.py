@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import faust
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from models.manifest import read_manifest
 from models.shelf import DEFAULT, ensure_bundle, find_bundle
@@ -17,7 +18,7 @@ from models.space import Space
 from stream_app.app import create_app
 from stream_app.encoders import check_encoder, make_encoder
 from stream_app.errors import SettingsError, SightlineError
-from stream_app.local_services import check_port_free
+from stream_app.local_services import check_port_free, made
 from stream_app.settings import Settings
 from stream_app.topics import create_topics, log_id, topic_specs
 
@@ -41,7 +42,7 @@ def run_worker(settings: Settings) -> None:
     """Run one worker until it is told to stop; returns through SystemExit with its exit code."""
     _require_services(settings)
     check_port_free(settings.web_host, settings.web_port)
-    _make_data_dir(settings)
+    made(settings.data_dir)
     folder = bundle_dir(settings)
     asyncio.run(check_encoder(settings, folder))
     asyncio.run(create_topics(settings, topic_specs(settings, read_manifest(folder).vision_id)))
@@ -49,36 +50,27 @@ def run_worker(settings: Settings) -> None:
     app = create_app(settings, Space.load(folder), make_encoder(settings, folder), cluster)
     # Faust says at every batch of rows that its buffer is being used.
     logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
-    level = os.environ.get("SIGHTLINE_LOG_LEVEL", "WARNING")
-    if level.upper() != "DEBUG":
-        _say_expected_problems_in_one_line()
+    level = settings.log_level.upper()
+    if level != "DEBUG":
+        say_expected_problems_in_one_line()
     worker = faust.Worker(app, loglevel=level, stdout=sys.stderr, quiet=True, redirect_stdouts=False)
     worker.spinner = None  # it writes escape codes even when it is quiet
     raise worker.execute_from_commandline()
 
 
-def _say_expected_problems_in_one_line() -> None:
-    """A traceback says nothing more of an error that already says what to do."""
+def say_expected_problems_in_one_line() -> None:
+    """A traceback says nothing more of an error that already says what to do, or of a client that speaks no HTTP."""
     make_record = logging.getLogRecordFactory()
 
     def make_short_record(*arguments: Any, **keywords: Any) -> logging.LogRecord:
         record = make_record(*arguments, **keywords)
-        if record.exc_info and isinstance(record.exc_info[1], SightlineError):
-            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {record.exc_info[1]}", (), None
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (SightlineError, HttpProcessingError, web.RequestPayloadError)):
+            said = " ".join(str(error).split())
+            record.msg, record.args, record.exc_info = "%s", (f"{record.getMessage()}: {said}",), None
         return record
 
     logging.setLogRecordFactory(make_short_record)
-
-
-def _make_data_dir(settings: Settings) -> None:
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"The data folder {settings.data_dir} cannot be made",
-            received=error.strerror,
-            remedy="Set SIGHTLINE_DATA_DIR to a folder of your own.",
-        ) from error
 
 
 def _require_services(settings: Settings) -> None:

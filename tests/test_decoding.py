@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from models import decoding
 from models.decoding import crop_square, decode_image
 from stream_app.errors import PhotoRejected
 
@@ -71,12 +72,15 @@ def test_transparency_lies_on_white() -> None:
     assert decoded(encoded(Image.new("RGBA", (20, 20), (255, 0, 0, 0))))[5, 5].tolist() == [255, 255, 255]
 
 
-def test_a_sideways_photo_is_turned_upright() -> None:
+@pytest.mark.parametrize(
+    ("image_format", "options"), [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})]
+)
+def test_a_sideways_photo_is_turned_upright(image_format: str, options: dict[str, Any]) -> None:
     """EXIF orientation 6 turns the pixels, and the photo's own size is that of the upright photo."""
     exif = Image.Exif()
     exif[0x0112] = 6
 
-    photo = decoded(encoded(picture(), "JPEG", exif=exif, quality=95), side_px=40)
+    photo = decoded(encoded(picture(), image_format, exif=exif, **options), side_px=40)
 
     assert photo.shape == (60, 40, 3)
     assert (photo.width_px, photo.height_px) == (40, 60)
@@ -97,6 +101,38 @@ def test_a_large_jpeg_is_decoded_small_and_its_size_is_remembered() -> None:
 
     assert photo.shape[:2] == (100, 150)
     assert (photo.width_px, photo.height_px) == (1200, 800)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "1", "I;16", "F"])
+def test_a_large_photo_of_any_kind_is_made_small_in_strips(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """It looks as if it had been made small as a whole, stands upright, and its own size is remembered."""
+    monkeypatch.setattr(decoding, "LARGE_PIXELS", 20_000)
+    monkeypatch.setattr(decoding, "STRIP_PIXELS", 3_000)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source = picture(300, 200)
+    if mode in ("1", "I;16", "F"):
+        source = Image.fromarray(np.asarray(source)[..., 2])
+    if mode == "I;16":
+        source = Image.fromarray(np.asarray(source).astype(np.uint16) * 257)
+
+    photo = decoded(encoded(source.convert(mode), "TIFF" if mode == "F" else "PNG", exif=exif), side_px=20)
+
+    assert photo.shape == (60, 40, 3)
+    assert (photo.width_px, photo.height_px) == (200, 300)
+    assert photo[:29, :, 2].max() < 5 and photo[31:, :, 2].min() > 250
+
+
+def test_a_large_panorama_keeps_its_short_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is long and thin is not made smaller than it is of use."""
+    monkeypatch.setattr(decoding, "LARGE_PIXELS", 20_000)
+
+    assert decoded(encoded(picture(2_000, 30)), side_px=20).shape == (30, 2_000, 3)
+
+
+def test_a_photo_beyond_pillows_own_limit_is_read_where_it_is_allowed() -> None:
+    """The limit of the settings is the only one."""
+    assert decoded(encoded(Image.new("1", (20_000, 10_000))), pixels_max=200_000_000).width_px == 20_000
 
 
 def test_an_animation_gives_its_first_frame() -> None:
@@ -169,10 +205,42 @@ def test_a_format_off_the_list_is_refused(image_format: str) -> None:
         decoded(encoded(picture(), image_format))
 
 
-def test_heic_names_the_extra_that_reads_it() -> None:
+def test_heic_names_the_package_that_reads_it() -> None:
     """An iPhone's photo says which package it needs, or that it is damaged where the package is there."""
-    with pytest.raises(PhotoRejected, match=r"sightline\[heic\]|damaged|no image"):
+    with pytest.raises(PhotoRejected, match=r"pip install pillow-heif|damaged"):
         decoded(b"\0\0\0\x18ftypheic" + b"\0" * 40)
+
+
+class TestHeic:
+    """Where the optional package is installed."""
+
+    @pytest.fixture(autouse=True)
+    def opener(self) -> None:
+        pytest.importorskip("pillow_heif").register_heif_opener()
+
+    def test_a_sideways_heic_photo_is_read_and_turned(self) -> None:
+        """Red on top and blue below, with the size of the upright photo."""
+        exif = Image.Exif()
+        exif[0x0112] = 6
+
+        photo = decoded(encoded(picture(), "HEIF", exif=exif.tobytes()), side_px=40)
+
+        assert photo.shape == (60, 40, 3) and (photo.width_px, photo.height_px) == (40, 60)
+        assert photo[5, 20].argmax() == 0 and photo[55, 20].argmax() == 2
+
+    def test_an_enormous_heic_photo_is_refused_by_its_header(self) -> None:
+        """Like any other."""
+        with pytest.raises(PhotoRejected, match="too many pixels"):
+            decoded(encoded(picture(), "HEIF"), pixels_max=1_000)
+
+    @pytest.mark.parametrize("share", [0.2, 0.9])
+    def test_a_truncated_heic_photo_is_one_clear_line(self, share: float) -> None:
+        """The decoder's own words may be several."""
+        data = encoded(picture(600, 400), "HEIF")
+
+        with pytest.raises(PhotoRejected, match="The photo is damaged") as error:
+            decoded(data[: int(len(data) * share)])
+        assert "\n" not in str(error.value)
 
 
 SEEDS = [encoded(picture(), each) for each in FORMATS]

@@ -161,6 +161,16 @@ class TestFailure:
 
         assert row.failure and "cannot be read" in row.failure.reason
 
+    async def test_a_reason_gives_no_secret_of_an_address_away(self, agent: Agent, settings: Settings) -> None:
+        """A password, or the signature of a signed address: reasons stand in logs."""
+        event = PhotoUploaded(PHOTO, 10, "http://me:pass@127.0.0.1/a.jpg?signature=abc")
+
+        await agent.work_on(event)
+        [letter] = await list_dead_letters(settings)
+
+        assert letter.reason.startswith("http://127.0.0.1/a.jpg: ")
+        assert "pass@" not in letter.reason and "abc" not in letter.reason
+
     async def test_a_failure_of_no_known_kind_leaves_the_reason(self, agent: Agent, settings: Settings) -> None:
         """As when the whole batch fails, and then the event on its own."""
         await EmbedFailures(agent.room).put(agent.event(PhotoUploaded(PHOTO, 10, "file:///x.png")), "embed", "a bug")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from contextlib import aclosing
 from pathlib import Path
@@ -178,6 +179,26 @@ class TestWatch:
         async with aclosing(watch_folder(tmp_path)) as changes, asyncio.timeout(10):
             await anext(changes)
             put(tmp_path, "deep/down/a.jpg")
+            await anext(changes)
+
+    @pytest.mark.skipif(sys.platform == "darwin", reason="macOS stores no such names")
+    async def test_a_name_that_is_no_utf_8_ends_nothing(self, tmp_path: Path) -> None:
+        """Folders from before UTF-8 have such names; all other changes are noticed after it, too."""
+        odd = put(tmp_path, os.fsdecode(b"caf\xe9.jpg")) / os.fsdecode(b"caf\xe9.jpg")
+        async with aclosing(watch_folder(tmp_path)) as changes, asyncio.timeout(10):
+            await anext(changes)
+            odd.read_bytes()  # already this is word of it
+            await anext(changes)
+            put(tmp_path, "a.jpg")
+            await anext(changes)
+
+    async def test_a_folder_that_cannot_be_watched_is_looked_through(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Systems watch a limited number of folders; here it is one that is not there."""
+        monkeypatch.setattr("stream_app.folders.LOOK_AGAIN_SECONDS", 0.01)
+        async with aclosing(watch_folder(tmp_path / "gone")) as changes, asyncio.timeout(10):
+            await anext(changes)
             await anext(changes)
 
     async def test_what_is_hidden_wakes_nobody(self, tmp_path: Path) -> None:

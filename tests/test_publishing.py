@@ -259,6 +259,24 @@ class TestWatch:
 
         assert not [each for each in await sent(log_settings) if isinstance(each, PhotoDeleted)]
 
+    async def test_a_disk_that_refuses_for_a_while_is_waited_for(
+        self, log_settings: Settings, photos: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What came meanwhile is sent when there is room again; here the memory's folder is out of the way."""
+        memory = log_settings.data_dir / "published"
+        async with _following(log_settings, photos):
+            await _until(lambda: _ids(log_settings), {"a.jpg", "deep/b c.png"})
+            memory.rename(memory.with_name("away"))
+            memory.touch()
+            (photos / "c.jpg").write_bytes(b"c")
+            async with asyncio.timeout(10):
+                while "cannot be remembered" not in capsys.readouterr().err:
+                    await asyncio.sleep(0.1)
+            memory.unlink()
+            memory.with_name("away").rename(memory)
+            (photos / "d.jpg").write_bytes(b"d")
+            await _until(lambda: _ids(log_settings), {"a.jpg", "deep/b c.png", "c.jpg", "d.jpg"})
+
 
 @asynccontextmanager
 async def _following(settings: Settings, photos: Path) -> AsyncIterator[None]:

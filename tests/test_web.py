@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from aiohttp import FormData
+from aiohttp import FormData, web
 from memory_album import MemoryAlbum, photo_bytes
 from web_client import problem_of, serving
 
@@ -228,7 +230,7 @@ class TestBadRequests:
             reply = await client.post("/api/photos", data=b"\x00\x00\x00\x18ftypheic" + bytes(20))
         problem = await problem_of(reply, 422)
 
-        assert "sightline[heic]" in problem["remedy"]
+        assert "pillow-heif" in problem["remedy"]
 
     @pytest.mark.parametrize("path", ["/api/search/image", "/api/classify", "/api/photos"])
     async def test_an_empty_body_is_400(self, client: Any, path: str) -> None:
@@ -248,8 +250,63 @@ class TestBadRequests:
 
         await problem_of(reply, 400)
 
+    async def test_a_form_of_boundaries_only_is_400(self, client: Any) -> None:
+        """Each of them looks like a header of the part before."""
+        reply = await client.post(
+            "/api/photos", data=b"--x\r\n" * 10_000, headers={"Content-Type": "multipart/form-data; boundary=x"}
+        )
+
+        assert "curl" in (await problem_of(reply, 400))["remedy"]
+
+    async def test_a_body_that_is_not_compressed_as_it_says_is_400(self, client: Any) -> None:
+        """The reason is one line."""
+        reply = await client.post("/api/search/image", data=photo_bytes(), headers={"Content-Encoding": "gzip"})
+
+        assert "\n" not in (await problem_of(reply, 400))["received"]
+
+    async def test_a_body_without_end_is_408(self, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Some bytes now and then hold no request open for ever."""
+        monkeypatch.setattr("stream_app.web.bodies.BODY_SECONDS_MAX", 0.1)
+
+        async def drops() -> AsyncIterator[bytes]:
+            for _ in range(100):
+                yield b"x"
+                await asyncio.sleep(0.02)
+
+        reply = await client.post("/api/photos", data=drops())
+
+        assert "took too long" in (await problem_of(reply, 408))["detail"]
+
 
 class TestTrouble:
+    async def test_a_client_that_hangs_up_leaves_no_traceback(
+        self, client: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A page that is closed during an upload is nothing to look after."""
+        # The test server would cancel the handler, as a worker's server does not.
+        runner = web.AppRunner(client.server.app, handler_cancellation=False)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        _, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(b"POST /api/photos HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nsome")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.close()
+        await asyncio.sleep(0.1)
+        await site.stop()
+
+        assert "Traceback" not in caplog.text
+
+    async def test_a_lost_connection_of_the_album_itself_is_500(self, client: Any, album: MemoryAlbum) -> None:
+        """The client is still there to be told."""
+
+        async def fail() -> Any:
+            raise ConnectionRefusedError
+
+        album.stats = fail  # type: ignore[method-assign]
+        await problem_of(await client.get("/api/stats"), 500)
+
     async def test_what_was_not_foreseen_is_500_without_internals(
         self, client: Any, album: MemoryAlbum, caplog: pytest.LogCaptureFixture
     ) -> None:

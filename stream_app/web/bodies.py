@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -9,11 +10,14 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http import HttpProcessingError
 
 from stream_app.errors import QueryRejected
 from stream_app.web.problems import RequestRefused
 
 CHUNK_BYTES = 256 * 1024
+#: A body may come slowly, but it has to end.
+BODY_SECONDS_MAX = 300.0
 FIELD_BYTES_MAX = 16 * 1024
 PARTS_MAX = 1_000
 NAME_CHARACTERS_MAX = 200
@@ -46,13 +50,30 @@ class SentPhotos:
 
 
 async def read_photos(request: web.Request, bytes_max: int) -> SentPhotos:
-    """The files of a request; raises RequestRefused (413) above `bytes_max`, QueryRejected without a file."""
+    """The files of a request; raises QueryRejected when there is none or they cannot be read.
+
+    Raises RequestRefused above `bytes_max` (413), and when they take too long to arrive (408).
+    """
     if (request.content_length or 0) > bytes_max:
         raise too_large(bytes_max, f"{request.content_length} bytes")
-    if request.content_type.startswith("multipart/"):
-        sent = await _read_form(request, bytes_max)
-    else:
-        sent = await _read_raw(request, bytes_max)
+    read = _read_form if request.content_type.startswith("multipart/") else _read_raw
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            sent = await read(request, bytes_max)
+    except TimeoutError:
+        raise RequestRefused(
+            HTTPStatus.REQUEST_TIMEOUT,
+            "the request took too long to arrive",
+            expected=f"all of it within {BODY_SECONDS_MAX:.0f} s",
+            remedy="Send fewer or smaller photos at a time.",
+        ) from None
+    except (HttpProcessingError, web.RequestPayloadError) as error:
+        raise QueryRejected(
+            "the body cannot be read",
+            expected="a photo as the body, or a form with a file",
+            received=" ".join(str(error).split())[:200],
+            remedy="Try: curl --data-binary @photo.jpg, or curl -F image=@photo.jpg.",
+        ) from error
     if not sent.files:
         raise QueryRejected(
             "the request has no photo",

@@ -64,7 +64,7 @@ def require_readable_photo(data: bytes, name: str = "the body") -> str:
             f"{name} is HEIC, which this worker cannot read",
             expected="a JPEG, PNG, WebP, GIF, BMP or TIFF file",
             received="HEIC",
-            remedy="Install the extra: pip install 'sightline[heic]', or send the photo as JPEG.",
+            remedy="Install it (.venv/bin/pip install pillow-heif), or send the photo as JPEG.",
         )
     return kind
 

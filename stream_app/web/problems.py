@@ -73,8 +73,10 @@ async def answer_with_problems(request: web.Request, handler: Handler) -> web.St
     except errors.SightlineError as error:
         return _known_problem(request, error)
     except ConnectionError:
-        # The client hung up in the middle of its own request: nobody is left to read an answer.
-        raise
+        if request.transport is not None and not request.transport.is_closing():
+            return _unforeseen_problem(request)
+        # The client hung up in the middle of its own request: nobody is left to read an answer, or a log.
+        return web.Response(status=HTTPStatus.BAD_REQUEST)
     except Exception:
         return _unforeseen_problem(request)
 
