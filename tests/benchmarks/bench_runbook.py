@@ -86,20 +86,23 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     runbook = write_runbook(data, count, STEPS, K)
     print(f"## Runbook, {data}: {describe(runbook)}\n\n{HEADER}", flush=True)
-    summaries = []
+    everything: list[Summary] = []
+    shown: list[Summary] = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "runbook"
         file.write_bytes(pickle.dumps(runbook))
         if SHARD in names:
             _compile(data, Path(folder))
         for name in names:
-            summaries.append(best(name, _followed_apart(name, file)))
-            print(row(summaries[-1]), flush=True)
-    bars = "\n".join(judge(summaries))
+            found = summarise(name, _followed_apart(name, file))
+            everything += found
+            shown.append(best(found))
+            print(row(shown[-1]), flush=True)
+    bars = "\n".join(judge(everything))
     print(f"\n{bars}")
-    text = f"Runbook, {data}: {describe(runbook)}\n\n{HEADER}\n" + "\n".join(map(row, summaries)) + f"\n\n{bars}\n"
+    text = f"Runbook, {data}: {describe(runbook)}\n\n{HEADER}\n" + "\n".join(map(row, shown)) + f"\n\n{bars}\n"
     (OUT / f"runbook-{data}.md").write_text(text, encoding="utf-8")
-    kept = [{**asdict(each), "total_cpu": each.total_cpu} for each in summaries]
+    kept = [{**asdict(each), "total_cpu": each.total_cpu} for each in everything]
     (OUT / f"runbook-{data}.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
@@ -219,9 +222,13 @@ def promising(asked: list[Searches]) -> list[Searches]:
     return asked[first : first + 1 + LARGER_BUDGETS]
 
 
-def best(name: str, measured: dict[str, Any]) -> Summary:
+def summarise(name: str, measured: dict[str, Any]) -> list[Summary]:
+    """What one peer comes to at each of its budgets."""
+    return [_summary(name, measured, Searches(**each)) for each in measured["searches"]]
+
+
+def best(found: list[Summary]) -> Summary:
     """The cheapest budget whose mean recall is enough; without any, the one that finds most."""
-    found = [_summary(name, measured, Searches(**each)) for each in measured["searches"]]
     enough = [each for each in found if each.mean_recall >= BAR_RECALL]
     return min(enough, key=lambda each: each.total_cpu) if enough else max(found, key=lambda each: each.mean_recall)
 
