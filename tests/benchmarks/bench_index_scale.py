@@ -77,7 +77,7 @@ def grow(place: Path, rows: int) -> dict[int, Figures]:
     """The figures at each size."""
     sizes, found = [int(share * rows) for share in SHARES], {}
     source, truth, watch = Mixture(max(1, rows // 100)), Truth(), ChildrenWatch()
-    before, shard, cpu, wall, start = own_mb(), _open(place), 0.0, 0.0, 0
+    before, shard, cpu, wall, start = _memory(), _open(place), 0.0, 0.0, 0
     queries = source.slice(-1, QUERIES)
     for vectors in source.slices(rows):
         stops = [size for size in sizes if start < size <= start + len(vectors)]
@@ -102,7 +102,7 @@ def grow(place: Path, rows: int) -> dict[int, Figures]:
     return found
 
 
-def _figures(shard: Shard, place: Path, queries: np.ndarray, truth: Truth, before: float) -> Figures:
+def _figures(shard: Shard, place: Path, queries: np.ndarray, truth: Truth, before: Figures) -> Figures:
     answers = [[hit.photo_id for hit in shard.search(query, K)] for query in queries]  # and a warm-up
     seconds = [_seconds(shard, query) for _ in range(ROUNDS) for query in queries]
     p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
@@ -110,11 +110,14 @@ def _figures(shard: Shard, place: Path, queries: np.ndarray, truth: Truth, befor
         "recall": truth.recall(answers),
         "p50_ms": float(p50),
         "p99_ms": float(p99),
-        "own_mb": own_mb() - before,
-        "mapped_mb": resident_mb() - own_mb(),
+        **{name: value - before[name] for name, value in _memory().items()},
         "disk_mb": size_mb(place),
         "segments": len(shard.manifest.segments),
     }
+
+
+def _memory() -> Figures:
+    return {"own_mb": own_mb(), "mapped_mb": resident_mb() - own_mb()}
 
 
 class Truth:

@@ -95,7 +95,7 @@ class Mixture:
 
     def slice(self, number: int, rows: int = SLICE_ROWS) -> np.ndarray:
         """float32 [rows, 200]; slice -1 is for queries."""
-        random = np.random.default_rng([self._seed, number + 1])
+        random = np.random.default_rng([number + 1, self._seed, 1])  # none is the stream of the centres
         spread = MIXTURE_SPREAD * random.standard_normal((rows, MIXTURE_DIMENSIONS), np.float32)
         return fit(self._centres[random.integers(0, len(self._centres), rows)] + spread)
 
