@@ -34,7 +34,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import numpy as np  # noqa: E402  (the project must be on the path first)
 from index_data import DATA_SETS, OUT, DataMissing, DataSet, load, nearest  # noqa: E402
 from index_peers import ANNOYS, COMPACT, HNSWLIB, PEERS, SHARD, SMALL_ONLY, SMALL_ROWS_MAX  # noqa: E402
-from process_costs import ChildrenWatch, cpu_seconds, own_mb, peak_mb, resident_mb, size_mb  # noqa: E402
+from process_costs import ChildrenWatch, cpu_seconds, forget_peak, own_mb, peak_mb, size_mb  # noqa: E402
 from recall_curves import Point, Question, draw, measure_in_turns, qps_at, worthwhile  # noqa: E402
 
 K, ROUNDS, ROWS = 10, 5, 300_000
@@ -104,10 +104,10 @@ def build(name: str, file: str, place: str) -> dict[str, float]:
     """Build one index here: processor and wall seconds, megabytes of memory beyond the vectors, and on disk."""
     vectors = np.load(file).astype(np.float32)
     peer, watch = PEERS[name](vectors.shape[1]), ChildrenWatch()
-    held, cpu, begun = resident_mb(), cpu_seconds(), time.monotonic()
+    held, cpu, begun = forget_peak(), cpu_seconds(), time.monotonic()
     peer.build(vectors, Path(place))
     seconds, used = time.monotonic() - begun, cpu_seconds() - cpu
-    peak = max(0.0, peak_mb() - held) + watch.stop()
+    peak = peak_mb() - held + watch.stop()
     return {"build_cpu": used, "build_seconds": seconds, "peak_mb": peak, "disk_mb": size_mb(Path(place))}
 
 

@@ -35,7 +35,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import numpy as np  # noqa: E402  (the project must be on the path first)
 from index_data import OUT  # noqa: E402
 from index_runbook import Runbook, Step, follow, write_runbook  # noqa: E402
-from process_costs import ChildrenWatch, cpu_seconds, peak_mb, resident_mb  # noqa: E402
+from process_costs import ChildrenWatch, cpu_seconds, forget_peak, peak_mb  # noqa: E402
 from recall_curves import Question, recall_of  # noqa: E402
 from runbook_peers import PEERS, SHARD  # noqa: E402
 from stream_peer import StreamPeer  # noqa: E402
@@ -135,7 +135,7 @@ def run(name: str, file: str) -> dict[str, Any]:
     """Follow the script here, and say what it cost."""
     runbook: Runbook = pickle.loads(Path(file).read_bytes())
     pool, row_of, aside = runbook.pool.astype(np.float32), {}, _Aside()
-    held, cpu, begun = resident_mb(), cpu_seconds(), time.monotonic()
+    held, cpu, begun = forget_peak(), cpu_seconds(), time.monotonic()
     peer, watch = PEERS[name](pool.shape[1]), ChildrenWatch()
     asked = [Searches(budget) for budget in peer.budgets]
     for number, step in enumerate(runbook.steps):

@@ -24,6 +24,12 @@ def peak_mb(pid: int | str = "self") -> float:
     return _kib(_read(f"/proc/{pid}/status"), "VmHWM") * 1024 / MB
 
 
+def forget_peak() -> float:
+    """Let this process's peak be what it holds now, which is answered in MB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_mb()
+
+
 def resident_mb() -> float:
     """What this process holds now, mapped files included."""
     return _kib(_read("/proc/self/status"), "VmRSS") * 1024 / MB
