@@ -68,13 +68,12 @@ def measure(data: DataSet) -> tuple[Costs, dict[str, Curves]]:
         places = {name: Path(folder) / str(number) for number, name in enumerate(names)}
         _compile(data, Path(folder))
         file = _saved(data.vectors, Path(folder) / "vectors.npy")
-        costs = {name: _built_apart(name, file, place) for name, place in places.items()}
+        costs = {name: _apart("build", name, file, place) for name, place in places.items()}
         ways: dict[str, Any] = {}
         for name, place in places.items():
-            held = own_mb()
+            costs[name] |= _apart("hold", name, file, place)
             ways[name] = PEERS[name](data.vectors.shape[1])
             ways[name].open(place)
-            costs[name]["own_mb"] = own_mb() - held
         return costs, {kind: _curves(ways, data.vectors, queries) for kind, queries in data.queries.items()}
 
 
@@ -86,7 +85,7 @@ def _curves(ways: Mapping[str, Any], vectors: np.ndarray, queries: np.ndarray) -
 
 def _compile(data: DataSet, folder: Path) -> None:
     # What numba compiles is kept on the disk, and no build is to pay for it.
-    _built_apart(SHARD, _saved(data.vectors[:3_000], folder / "few.npy"), folder / "few")
+    _apart("build", SHARD, _saved(data.vectors[:3_000], folder / "few.npy"), folder / "few")
 
 
 def _saved(vectors: np.ndarray, file: Path) -> Path:
@@ -94,8 +93,8 @@ def _saved(vectors: np.ndarray, file: Path) -> Path:
     return file
 
 
-def _built_apart(name: str, file: Path, place: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--", name, str(file), str(place)]
+def _apart(what: str, name: str, file: Path, place: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--", what, name, str(file), str(place)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -109,6 +108,17 @@ def build(name: str, file: str, place: str) -> dict[str, float]:
     seconds, used = time.monotonic() - begun, cpu_seconds() - cpu
     peak = peak_mb() - held + watch.stop()
     return {"build_cpu": used, "build_seconds": seconds, "peak_mb": peak, "disk_mb": size_mb(Path(place))}
+
+
+def hold(name: str, file: str, place: str) -> dict[str, float]:
+    """Open one index here and ask it: megabytes of memory, mapped file pages aside."""
+    vectors = np.load(file, mmap_mode="r")
+    peer, held = PEERS[name](vectors.shape[1]), own_mb()
+    peer.open(Path(place))
+    peer.set_budget(peer.budgets[-1])
+    for query in vectors[:100].astype(np.float32):
+        peer.search(query, K)
+    return {"own_mb": own_mb() - held}
 
 
 def report(data: DataSet, costs: Costs, curves: dict[str, Curves]) -> None:
@@ -183,6 +193,6 @@ def _verdict(label: str, value: float, bar: float, more_is_better: bool) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--"]:
-        print(json.dumps(build(*sys.argv[2:])))
+        print(json.dumps({"build": build, "hold": hold}[sys.argv[2]](*sys.argv[3:])))
     else:
         main()

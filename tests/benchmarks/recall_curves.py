@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-SECONDS_PER_TURN = 0.5  # of one way at one budget; a slow one is asked fewer of the queries
+SECONDS_PER_TURN = 0.25  # of one way at one budget; a slow one is asked fewer of the queries
 QUERIES_PER_TURN_MIN = 50
 SLOWEST_SECONDS = 0.03  # per query: what is slower has left every comparison
 RECALL_LEAST, RECALL_MOST = 0.85, 0.992  # where a curve is of interest
