@@ -8,10 +8,11 @@ and there the tables go as well, as Markdown and JSON, with a picture of each cu
 
 Each index is built by a process of its own, which says its processor seconds and its peak memory with those of its
 children; then one process opens all of them and asks them in turns, one query at a time on one thread: a warm-up, then
-rounds in each of which every way is asked at every budget; shown are medians. Speeds at a recall@10 lie on the curve
-between measured points. Of the shard the whole search is measured, from a vector to hits with versions; of the others
-the bare library call. usearch and voyager take part at 100,000 rows and below. Bars, at recall .95: 3 times the better
-Annoy, .5 of hnswlib; a quarter of hnswlib's build; words find .90 with the shard as it is set.
+rounds in each of which every way is asked at every budget; shown are medians. On two cores about a quarter of an hour
+for each data set. Speeds at a recall@10 lie on the curve between measured points. Of the shard the whole search is
+measured, from a vector to hits with versions; of the others the bare library call. usearch and voyager take part at
+100,000 rows and below. Bars, at recall .95: 3 times the better Annoy, .5 of hnswlib; a quarter of hnswlib's build;
+words find .90 with the shard as it is set.
 """
 
 from __future__ import annotations

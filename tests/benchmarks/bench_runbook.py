@@ -11,7 +11,7 @@ angular; on GloVe rather that one).
 A peer gets a fixed search budget. Those that find .95 in the first steps, and the next larger ones, are all asked from
 then on; only the searches of one are counted, and shown is the cheapest whose mean recall over the whole is .95, as if
 its user had known. The shard is as it is set. Bars: mean recall@10 at least .95, worst step at least .93, total CPU at
-most half of the best peer's. The tables go under bench-out/index as well.
+most half of the best peer's. The tables go under bench-out/index as well. It takes about half an hour on two cores.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class ShardAsker:
     BUDGETS: tuple[Any, ...] = (
         (None, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
         if BY_SEARCH or FIELD == "recall_target"
-        else (None, *(round(1_000 * 2 ** (step / 2)) for step in range(14)))
+        else (None, *(round(250 * 2 ** (step / 2)) for step in range(18)))
     )
 
     def __init__(self, shard: Shard) -> None:
@@ -106,7 +106,7 @@ class AnnoyPeer:
     """A forest with more trees than a shard's, which is what Annoy needs to do well."""
 
     N_TREES = 50
-    budgets = tuple(round(500 * 2 ** (step / 2)) for step in range(18))  # 500 to 181,000
+    budgets = tuple(round(125 * 2 ** (step / 2)) for step in range(22))  # 125 to 181,000
 
     def __init__(self, dimensions: int, metric: str) -> None:
         self._forest = AnnoyIndex(dimensions, metric)  # type: ignore[arg-type]

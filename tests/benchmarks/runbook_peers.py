@@ -72,7 +72,7 @@ class ShardStream(StreamPeer):
 class FaissIvfStream(StreamPeer):
     """Lists of vectors, which take additions and removals; trained anew, on what is there, at four times the size."""
 
-    budgets = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+    budgets = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
     GROWTH_MAX, PER_CENTROID = 4, 64
 
     def __init__(self, dimensions: int) -> None:
@@ -122,7 +122,7 @@ class AnnoyStream(StreamPeer):
     """A forest grown anew after so many changes; what has come since is scanned, what has gone is filtered out."""
 
     CHANGES_MAX, N_TREES = 10_000, 20
-    budgets = tuple(round(1_000 * 2 ** (step / 2)) for step in range(14))
+    budgets = tuple(round(250 * 2 ** (step / 2)) for step in range(18))
 
     def __init__(self, dimensions: int, metric: str) -> None:
         super().__init__(dimensions)
