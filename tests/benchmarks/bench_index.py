@@ -12,7 +12,8 @@ rounds in each of which every way is asked at every budget; shown are medians. O
 for each data set. Speeds at a recall@10 lie on the curve between measured points. Of the shard the whole search is
 measured, from a vector to hits with versions; of the others the bare library call. usearch and voyager take part at
 100,000 rows and below. Bars, at recall .95: 3 times the better Annoy, .5 of hnswlib; a quarter of hnswlib's build;
-words find .90 with the shard as it is set.
+words find .90 with the shard as it is set, which is shown other words
+when it is built and told that they are asked.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402  (the project must be on the path first)
-from index_data import DATA_SETS, OUT, DataMissing, DataSet, load, nearest  # noqa: E402
+from index_data import DATA_SETS, OUT, WORDS, DataMissing, DataSet, load, nearest  # noqa: E402
 from index_peers import ANNOYS, COMPACT, HNSWLIB, PEERS, SHARD, SMALL_ONLY, SMALL_ROWS_MAX  # noqa: E402
 from process_costs import ChildrenWatch, cpu_seconds, forget_peak, own_mb, peak_mb, size_mb  # noqa: E402
 from recall_curves import Point, Question, draw, measure_in_turns, qps_at, worthwhile  # noqa: E402
+from shard_peer import COMPILED_ROWS, ShardPeer, compile_shard  # noqa: E402
 
 K, ROUNDS, ROWS = 10, 5, 300_000
 RECALLS = (0.90, 0.95, 0.98, 0.99)
@@ -67,31 +69,25 @@ def measure(data: DataSet) -> tuple[Costs, dict[str, Curves]]:
     names = [name for name in PEERS if name not in SMALL_ONLY or len(data.vectors) <= SMALL_ROWS_MAX]
     with tempfile.TemporaryDirectory() as folder:
         places = {name: Path(folder) / str(number) for number, name in enumerate(names)}
-        _compile(data, Path(folder))
-        file = _saved(data.vectors, Path(folder) / "vectors.npy")
+        compile_shard(Path(folder) / "few", data.vectors[:COMPILED_ROWS])
+        file = Path(folder) / "vectors.npz"
+        np.savez(file, vectors=data.vectors.astype(np.float16), outside=data.outside)
         costs = {name: _apart("build", name, file, place) for name, place in places.items()}
         ways: dict[str, Any] = {}
         for name, place in places.items():
             costs[name] |= _apart("hold", name, file, place)
             ways[name] = PEERS[name](data.vectors.shape[1])
             ways[name].open(place)
-        return costs, {kind: _curves(ways, data.vectors, queries) for kind, queries in data.queries.items()}
+        return costs, {kind: _curves(ways, data.vectors, queries, kind) for kind, queries in data.queries.items()}
 
 
-def _curves(ways: Mapping[str, Any], vectors: np.ndarray, queries: np.ndarray) -> Curves:
+def _curves(ways: Mapping[str, Any], vectors: np.ndarray, queries: np.ndarray, kind: str) -> Curves:
+    for way in ways.values():
+        if isinstance(way, ShardPeer):
+            way.say_outside(kind == WORDS)
     question = Question(queries, vectors, nearest(queries, vectors, K)[1], K)
     asked = {name: (way, worthwhile(way, way.budgets, question)) for name, way in ways.items()}
     return measure_in_turns(asked, question, ROUNDS)
-
-
-def _compile(data: DataSet, folder: Path) -> None:
-    # What numba compiles is kept on the disk, and no build is to pay for it.
-    _apart("build", SHARD, _saved(data.vectors[:3_000], folder / "few.npy"), folder / "few")
-
-
-def _saved(vectors: np.ndarray, file: Path) -> Path:
-    np.save(file, vectors.astype(np.float16))
-    return file
 
 
 def _apart(what: str, name: str, file: Path, place: Path) -> dict[str, float]:
@@ -102,8 +98,11 @@ def _apart(what: str, name: str, file: Path, place: Path) -> dict[str, float]:
 
 def build(name: str, file: str, place: str) -> dict[str, float]:
     """Build one index here: processor and wall seconds, megabytes of memory beyond the vectors, and on disk."""
-    vectors = np.load(file).astype(np.float32)
+    with np.load(file) as arrays:
+        vectors, outside = arrays["vectors"].astype(np.float32), arrays["outside"]
     peer, watch = PEERS[name](vectors.shape[1]), ChildrenWatch()
+    if isinstance(peer, ShardPeer) and len(outside):
+        peer.outside_queries = outside
     held, cpu, begun = forget_peak(), cpu_seconds(), time.monotonic()
     peer.build(vectors, Path(place))
     seconds, used = time.monotonic() - begun, cpu_seconds() - cpu
@@ -113,11 +112,12 @@ def build(name: str, file: str, place: str) -> dict[str, float]:
 
 def hold(name: str, file: str, place: str) -> dict[str, float]:
     """Open one index here and ask it: megabytes of memory, mapped file pages aside."""
-    vectors = np.load(file, mmap_mode="r")
-    peer, held = PEERS[name](vectors.shape[1]), own_mb()
+    with np.load(file) as arrays:
+        queries = arrays["vectors"][:100].astype(np.float32)
+    peer, held = PEERS[name](queries.shape[1]), own_mb()
     peer.open(Path(place))
     peer.set_budget(peer.budgets[-1])
-    for query in vectors[:100].astype(np.float32):
+    for query in queries:
         peer.search(query, K)
     return {"own_mb": own_mb() - held}
 
@@ -179,7 +179,7 @@ def judge(data: DataSet, costs: Costs, curves: dict[str, Curves]) -> list[str]:
             label = f"{data.name}{', ' + kind if kind else ''} | {way}: "
             found.append((label + "times the better Annoy", ours / max(better, 1e-9), ANNOY_BAR, True))
             found.append((label + "times hnswlib", ours / max(graph, 1e-9), HNSWLIB_BAR, True))
-            if kind == "words" and (usual := _usual(curve[way])):
+            if kind == WORDS and (usual := _usual(curve[way])):
                 found.append((label + "recall as it is set", usual.recall, WORDS_BAR, True))
         part = costs[way]["build_cpu"] / costs[HNSWLIB]["build_cpu"]
         found.append((f"{data.name} | {way}: of hnswlib's build CPU", part, BUILD_BAR, False))

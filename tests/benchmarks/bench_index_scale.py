@@ -28,13 +28,12 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402  (the project must be on the path first)
 from index_data import MIXTURE_DIMENSIONS, OUT, QUERIES, Mixture  # noqa: E402
-from index_peers import settle  # noqa: E402
 from process_costs import ChildrenWatch, cpu_seconds, own_mb, resident_mb, size_mb  # noqa: E402
+from shard_peer import COMPILED_ROWS, compile_shard, fill, open_shard, settle  # noqa: E402
 
 from stream_app.index.shard import Shard  # noqa: E402
-from stream_app.versions import Version  # noqa: E402
 
-ROWS, K, BATCH_ROWS, ROUNDS = 1_000_000, 10, 1_000, 3
+ROWS, K, ROUNDS = 1_000_000, 10, 3
 SHARES = (0.1, 0.3, 1.0)
 FARTHER = (10_000_000, 100_000_000)
 RESTART_BAR_SECONDS, FIRST_QUERY_BAR_MS = 5.0, 200.0
@@ -65,7 +64,7 @@ def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        _compile(Path(folder) / "few")
+        compile_shard(Path(folder) / "few", Mixture(300).slice(0, COMPILED_ROWS))
         found = grow(Path(folder) / "shard", rows)
     text = "\n".join([*table(found), "", *judge(found[max(found)]), ""])
     print(text)
@@ -77,14 +76,14 @@ def grow(place: Path, rows: int) -> dict[int, Figures]:
     """The figures at each size."""
     sizes, found = [int(share * rows) for share in SHARES], {}
     source, truth, watch = Mixture(max(1, rows // 100)), Truth(), ChildrenWatch()
-    before, shard, cpu, wall, start = _memory(), _open(place), 0.0, 0.0, 0
+    before, shard, cpu, wall, start = _memory(), open_shard(place, MIXTURE_DIMENSIONS), 0.0, 0.0, 0
     queries = source.slice(-1, QUERIES)
     for vectors in source.slices(rows):
         stops = [size for size in sizes if start < size <= start + len(vectors)]
         for part in np.split(vectors, [size - start for size in stops]):
             truth.see(queries, part, start)
             begun, begun_wall = cpu_seconds(), time.monotonic()
-            _add(shard, part, start)
+            fill(shard, part, start)
             start += len(part)
             if start in stops:
                 settle(shard)
@@ -92,7 +91,7 @@ def grow(place: Path, rows: int) -> dict[int, Figures]:
             if start in stops:
                 shard.close()
                 found[start] = {"build_cpu": cpu, "build_wall": wall, **_restarted(place)}
-                shard = _open(place)
+                shard = open_shard(place, MIXTURE_DIMENSIONS)
                 found[start] |= _figures(shard, place, queries, truth, before)
                 found[start]["children_mb"] = watch.stop()
                 watch = ChildrenWatch()
@@ -164,7 +163,7 @@ def _opened_apart(place: Path) -> Figures:
 def reopen(place: str) -> Figures:
     """Open the folder here and ask once; seconds of the opening, all imports aside, and of the query."""
     query, begun = Mixture(100).slice(-1, 1)[0], time.perf_counter()
-    shard = _open(Path(place))
+    shard = open_shard(Path(place), MIXTURE_DIMENSIONS)
     restart_s = time.perf_counter() - begun
     figures = {"restart_s": restart_s, "first_ms": 1e3 * _seconds(shard, query)}
     shard.close()
@@ -183,28 +182,6 @@ def _seconds(shard: Shard, query: np.ndarray) -> float:
     begun = time.perf_counter()
     shard.search(query, K)
     return time.perf_counter() - begun
-
-
-def _open(place: Path) -> Shard:
-    return Shard(place, dimensions=MIXTURE_DIMENSIONS, space_id="bench")
-
-
-def _add(shard: Shard, vectors: np.ndarray, first: int) -> None:
-    for start in range(0, len(vectors), BATCH_ROWS):
-        batch = vectors[start : start + BATCH_ROWS]
-        ids = range(first + start, first + start + len(batch))
-        shard.add_many(ids, [Version(1, 0, 0, each) for each in ids], batch)
-        if shard.needs_seal():
-            settle(shard)
-
-
-def _compile(place: Path) -> None:
-    # What numba compiles is kept on the disk, and no build is to pay for it.
-    few, source = _open(place), Mixture(30)
-    _add(few, source.slice(0, 3_000), 0)
-    settle(few)
-    few.search(source.slice(-1, 1)[0], K)
-    few.close()
 
 
 def table(found: dict[int, Figures]) -> list[str]:

@@ -32,14 +32,13 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402  (the project must be on the path first)
 from index_data import MIXTURE_DIMENSIONS, OUT, QUERIES, Mixture, nearest  # noqa: E402
-from index_peers import ShardAsker, settle  # noqa: E402
 from process_costs import cpu_seconds  # noqa: E402
 from recall_curves import Question, measure_in_turns, qps_at, worthwhile  # noqa: E402
+from shard_peer import COMPILED_ROWS, ShardAsker, add, compile_shard, fill, open_shard, settle  # noqa: E402
 
 from stream_app.index.shard import Shard, ShardSettings  # noqa: E402
-from stream_app.versions import Version  # noqa: E402
 
-ROWS, K, BATCH_ROWS, MOMENTS, ROUNDS = 300_000, 10, 1_000, 6, 3
+ROWS, K, MOMENTS, ROUNDS = 300_000, 10, 6, 3
 RECALL = 0.95
 LAID_UP = 6  # segments of one tier in each round: more than a tier may hold
 QUIET_SECONDS = 4.0
@@ -67,10 +66,10 @@ def main() -> None:
     source = Mixture(max(1, rows // 100))
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        _compile(Path(folder) / "few", source)
+        compile_shard(Path(folder) / "few", Mixture(300).slice(0, COMPILED_ROWS))
         moments = grow(Path(folder), source, rows, settings)
-        searches = merges_while_searching(Path(folder) / "searched", source, settings)
-        wakes = wake_ups(Path(folder) / "probed", source, settings)
+        searches = merges_while_searching(Path(folder) / "searched", source, rows // 30)
+        wakes = wake_ups(Path(folder) / "probed", source, rows // 30)
     text = "\n".join([*_moment_table(moments), "", *_search_table(searches), "", *_wake_table(wakes), ""])
     text += "\n".join(["", *judge(moments, searches, wakes), ""])
     print(text)
@@ -82,13 +81,13 @@ def main() -> None:
 def grow(folder: Path, source: Mixture, rows: int, settings: ShardSettings) -> list[Moment]:
     """Let a shard grow by batches, and compare it at the moments."""
     vectors = np.concatenate(list(source.slices(rows)))
-    stream, used, start = _shard(folder / "stream", settings), 0.0, 0
+    stream, used, start = open_shard(folder / "stream", MIXTURE_DIMENSIONS, settings), 0.0, 0
     moments = []
     for number in range(1, MOMENTS + 1):
         end = rows * number // MOMENTS // settings.memtable_vectors_max * settings.memtable_vectors_max
         end -= settings.memtable_vectors_max // 2
         begun = cpu_seconds()
-        _fill(stream, vectors[start:end], start)
+        fill(stream, vectors[start:end], start)
         used, start = used + cpu_seconds() - begun, end
         moments.append(_compare(folder / f"once-{number}", stream, vectors[:end], source.slice(-1, QUERIES), settings))
         moments[-1].stream_cpu = used
@@ -99,8 +98,8 @@ def grow(folder: Path, source: Mixture, rows: int, settings: ShardSettings) -> l
 
 def _compare(place: Path, stream: Shard, vectors: np.ndarray, queries: np.ndarray, settings: ShardSettings) -> Moment:
     begun = cpu_seconds()
-    once = _shard(place, replace(settings, memtable_vectors_max=len(vectors) + 1))
-    _fill(once, vectors, 0)
+    once = open_shard(place, MIXTURE_DIMENSIONS, replace(settings, memtable_vectors_max=len(vectors) + 1))
+    fill(once, vectors, 0)
     settle(once)
     used = cpu_seconds() - begun
     question = Question(queries, vectors, nearest(queries, vectors, K)[1], K)
@@ -115,11 +114,11 @@ def _compare(place: Path, stream: Shard, vectors: np.ndarray, queries: np.ndarra
     return Moment(len(vectors), segments, 0.0, used, 1e3 / speeds["stream"], 1e3 / speeds["once"])
 
 
-def merges_while_searching(place: Path, source: Mixture, settings: ShardSettings) -> list[dict[str, float]]:
+def merges_while_searching(place: Path, source: Mixture, size: int) -> list[dict[str, float]]:
     """Per round, milliseconds of searches on the same segments: without and during a merge of them."""
-    shard, queries, found = _shard(place, settings), source.slice(-1, QUERIES), []
+    shard, queries, found = open_shard(place, MIXTURE_DIMENSIONS), source.slice(-1, QUERIES), []
     for number in range(ROUNDS):
-        _lay_up(shard, source, number, settings)
+        _lay_up(shard, source, number, size)
         _search_until(shard, queries, threading.Event(), QUIET_SECONDS / 4)  # a warm-up
         quiet = _search_until(shard, queries, threading.Event(), QUIET_SECONDS)
         with _merging(shard) as ended:
@@ -138,13 +137,13 @@ def merges_while_searching(place: Path, source: Mixture, settings: ShardSettings
     return found
 
 
-def wake_ups(place: Path, source: Mixture, settings: ShardSettings) -> dict[str, list[float]]:
+def wake_ups(place: Path, source: Mixture, size: int) -> dict[str, list[float]]:
     """The 50th and 99th percentile and the worst, in milliseconds, of how late the probe wakes."""
-    shard, late = _shard(place, settings), {"nothing": [], "sealing": [], "merging": []}
+    shard, late = open_shard(place, MIXTURE_DIMENSIONS), {"nothing": [], "sealing": [], "merging": []}
     with _probe(late["nothing"]):
         time.sleep(QUIET_SECONDS)
     for number in range(ROUNDS):
-        _lay_up(shard, source, number, settings, late["sealing"])
+        _lay_up(shard, source, number, size, late["sealing"])
         with _probe(late["merging"]):
             while shard.merge_once():
                 pass
@@ -152,14 +151,11 @@ def wake_ups(place: Path, source: Mixture, settings: ShardSettings) -> dict[str,
     return {name: [float(each) * 1e3 for each in np.percentile(found, [50, 99, 100])] for name, found in late.items()}
 
 
-def _lay_up(
-    shard: Shard, source: Mixture, number: int, settings: ShardSettings, late: list[float] | None = None
-) -> None:
+def _lay_up(shard: Shard, source: Mixture, number: int, size: int, late: list[float] | None = None) -> None:
     # Segments of one size, none of them merged; `late` gets the wake-ups while they are sealed.
-    size = settings.memtable_vectors_max
     vectors = np.concatenate([source.slice(number * LAID_UP + each, size) for each in range(LAID_UP)])
     for start in range(0, len(vectors), size):
-        _add(shard, vectors[start : start + size], number * len(vectors) + start)
+        add(shard, vectors[start : start + size], number * len(vectors) + start)
         with _probe(late if late is not None else []):
             shard.seal()
 
@@ -207,31 +203,6 @@ def _search_until(shard: Shard, queries: np.ndarray, ended: threading.Event, sec
         shard.search(queries[len(found) % len(queries)], K)
         found.append(time.perf_counter() - begun)
     return found
-
-
-def _shard(place: Path, settings: ShardSettings) -> Shard:
-    return Shard(place, dimensions=MIXTURE_DIMENSIONS, space_id="bench", settings=settings)
-
-
-def _fill(shard: Shard, vectors: np.ndarray, first: int) -> None:
-    for start in range(0, len(vectors), BATCH_ROWS):
-        _add(shard, vectors[start : start + BATCH_ROWS], first + start)
-        if shard.needs_seal():
-            settle(shard)
-
-
-def _add(shard: Shard, vectors: np.ndarray, first: int) -> None:
-    ids = range(first, first + len(vectors))
-    shard.add_many(ids, [Version(1, 0, 0, each) for each in ids], vectors)
-
-
-def _compile(place: Path, source: Mixture) -> None:
-    # What numba compiles is kept on the disk, and no build is to pay for it.
-    few = _shard(place, ShardSettings())
-    _fill(few, source.slice(0, 3_000), 0)
-    settle(few)
-    few.search(source.slice(-1, 1)[0], K)
-    few.close()
 
 
 def _moment_table(moments: list[Moment]) -> list[str]:

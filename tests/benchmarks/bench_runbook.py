@@ -33,11 +33,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402  (the project must be on the path first)
-from index_data import OUT  # noqa: E402
+from index_data import OUT, Mixture  # noqa: E402
 from index_runbook import Runbook, Step, follow, write_runbook  # noqa: E402
 from process_costs import ChildrenWatch, cpu_seconds, forget_peak, peak_mb  # noqa: E402
 from recall_curves import Question, recall_of  # noqa: E402
 from runbook_peers import PEERS, SHARD  # noqa: E402
+from shard_peer import COMPILED_ROWS, compile_shard  # noqa: E402
 from stream_peer import StreamPeer  # noqa: E402
 
 COUNT, STEPS, K, BATCH_ROWS = 300_000, 60, 10, 1_000
@@ -92,7 +93,7 @@ def main() -> None:
         file = Path(folder) / "runbook"
         file.write_bytes(pickle.dumps(runbook))
         if SHARD in names:
-            _compile(data, Path(folder))
+            compile_shard(Path(folder) / "few", Mixture(300).slice(0, COMPILED_ROWS))
         for name in names:
             found = summarise(name, _followed_apart(name, file))
             everything += found
@@ -116,13 +117,6 @@ def describe(runbook: Runbook) -> str:
         f"{inserted:,} insertions, {removed:,} deletions, {replaced:,} replacements, {asked:,} searches "
         f"in {len(runbook.steps)} steps, {runbook.pool.shape[1]} dimensions"
     )
-
-
-def _compile(data: str, folder: Path) -> None:
-    # What numba compiles is kept on the disk, and no stream is to pay for it.
-    few = folder / "few"
-    few.write_bytes(pickle.dumps(write_runbook(data, 5_000, 2, K)))
-    _followed_apart(SHARD, few)
 
 
 def _followed_apart(name: str, file: Path) -> dict[str, Any]:

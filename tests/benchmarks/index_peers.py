@@ -6,100 +6,21 @@ budgets rise. All get unit vectors; the numbers that a search answers with are t
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-import faiss  # noqa: E402  (the project must be on the path first)
-import hnswlib  # noqa: E402
-import numpy as np  # noqa: E402
-import voyager  # noqa: E402
-from annoy import AnnoyIndex  # noqa: E402
-from usearch.index import Index as USearchIndex  # noqa: E402
-
-from stream_app.index.shard import Shard, ShardSettings  # noqa: E402
-from stream_app.versions import Version  # noqa: E402
+import faiss
+import hnswlib
+import numpy as np
+import voyager
+from annoy import AnnoyIndex
+from shard_peer import ShardPeer
+from usearch.index import Index as USearchIndex
 
 faiss.omp_set_num_threads(1)
 
-BATCH_ROWS = 10_000
 HNSW_BUDGETS = tuple(round(10 * 2 ** (step / 2)) for step in range(15))  # 10 to 1,280
 GRAPH_M, GRAPH_EF_CONSTRUCTION = 16, 200
-
-
-class ShardAsker:
-    """Asks a shard for a recall, or for as many nodes of its forests where it cannot be asked for a recall."""
-
-    BY_SEARCH = "recall" in inspect.signature(Shard.search).parameters
-    FIELD = "recall_target" if "recall_target" in {each.name for each in fields(ShardSettings)} else "search_k"
-    #: None: as a shard is set when nobody says anything.
-    BUDGETS: tuple[Any, ...] = (
-        (None, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
-        if BY_SEARCH or FIELD == "recall_target"
-        else (None, *(round(250 * 2 ** (step / 2)) for step in range(18)))
-    )
-
-    def __init__(self, shard: Shard) -> None:
-        self._shard, self._usual = shard, shard.settings
-        self._wished: dict[str, Any] = {}
-
-    def set_budget(self, budget: Any) -> None:
-        """What the next searches are to find, or to cost; None for the default."""
-        if self.BY_SEARCH:
-            self._wished = {} if budget is None else {"recall": budget}
-        else:
-            self._shard.settings = self._usual if budget is None else replace(self._usual, **{self.FIELD: budget})
-
-    def search(self, query: np.ndarray, k: int) -> list[int]:
-        """The photo ids of the hits."""
-        return [hit.photo_id for hit in self._shard.search(query, k, **self._wished)]
-
-
-class ShardPeer:
-    """A shard filled in batches and merged until there is nothing to merge, as a stream leaves it.
-
-    With `is_compact` it is filled at once: one segment, built once.
-    """
-
-    budgets = ShardAsker.BUDGETS
-
-    def __init__(self, dimensions: int, *, is_compact: bool = False) -> None:
-        self._dimensions, self._is_compact = dimensions, is_compact
-
-    def build(self, vectors: np.ndarray, place: Path) -> None:
-        """Fill and close a shard."""
-        settings = ShardSettings()
-        if self._is_compact:
-            settings = replace(settings, memtable_vectors_max=len(vectors) + 1)
-        shard = self._shard(place, settings)
-        for start in range(0, len(vectors), BATCH_ROWS):
-            ids = range(start, min(start + BATCH_ROWS, len(vectors)))
-            shard.add_many(ids, [Version(1, 0, 0, each) for each in ids], vectors[start : start + BATCH_ROWS])
-            if shard.needs_seal():
-                settle(shard)
-        settle(shard)
-        shard.close()
-
-    def open(self, place: Path) -> None:
-        """Map the files."""
-        asker = ShardAsker(self._shard(place, ShardSettings()))
-        self.set_budget, self.search = asker.set_budget, asker.search
-
-    def _shard(self, place: Path, settings: ShardSettings) -> Shard:
-        return Shard(place, dimensions=self._dimensions, space_id="bench", settings=settings)
-
-
-def settle(shard: Shard) -> None:
-    """Seal, and merge until there is nothing to merge."""
-    shard.seal()
-    while shard.merge_once():
-        pass
 
 
 class AnnoyPeer:

@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 from annoy import AnnoyIndex
 from graph_streams import FaissHnswStream, HnswlibStream, USearchStream
-from index_peers import ShardAsker
+from shard_peer import ShardAsker
 from stream_peer import Labels, StreamPeer
 
 from stream_app.index.shard import Shard
