@@ -89,11 +89,11 @@ def grow(place: Path, rows: int) -> dict[int, Figures]:
                 settle(shard)
             cpu, wall = cpu + cpu_seconds() - begun, wall + time.monotonic() - begun_wall
             if start in stops:
+                found[start] = {"build_cpu": cpu, "build_wall": wall, "children_mb": watch.stop()}
                 shard.close()
-                found[start] = {"build_cpu": cpu, "build_wall": wall, **_restarted(place)}
+                found[start] |= _restarted(place)
                 shard = open_shard(place, MIXTURE_DIMENSIONS)
                 found[start] |= _figures(shard, place, queries, truth, before)
-                found[start]["children_mb"] = watch.stop()
                 watch = ChildrenWatch()
                 print(f"{start:,} rows measured", file=sys.stderr)
                 stops.remove(start)

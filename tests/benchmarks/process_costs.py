@@ -56,8 +56,11 @@ class ChildrenWatch:
         return self._peak
 
     def _watch(self) -> None:
+        own = _read("/proc/self/cmdline")
         while not self._ended.wait(SAMPLE_SECONDS):
-            self._peak = max(self._peak, sum(peak_mb(pid) for pid in below(os.getpid())))
+            # A child that was forked and runs nothing else yet still shows this process's memory as its own.
+            children = [pid for pid in below(os.getpid()) if _read(f"/proc/{pid}/cmdline") != own]
+            self._peak = max(self._peak, sum(peak_mb(pid) for pid in children))
 
 
 def below(pid: int) -> list[int]:
