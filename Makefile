@@ -31,6 +31,8 @@ check: $(STAMP)
 	@$(VENV)/bin/python -m pytest -q tests/test_import_floors.py
 
 bench: $(STAMP)
+	@$(VENV)/bin/python -c "import faiss, hnswlib, usearch, voyager" 2>/dev/null \
+		|| ./deploy/install $(VENV) $(EXTRAS),bench
 	@set -e; for each in tests/benchmarks/bench_*.py; do echo "== $$each"; $(VENV)/bin/python $$each; done
 
 test-gpu: $(STAMP)
