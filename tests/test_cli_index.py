@@ -21,7 +21,7 @@ from sent_embeddings import send_embeddings
 from models.space import Space
 from stream_app.cli import main
 from stream_app.errors import SegmentCorrupt
-from stream_app.index import files, manifest, merging
+from stream_app.index import files, finishing, manifest
 from stream_app.index.inspection import PartitionFolder, inspect, settled
 from stream_app.index.shard import Shard, ShardSettings
 from stream_app.index.verification import verify
@@ -197,7 +197,7 @@ class TestVerify:
         """Files vanish between the manifest and the look at them."""
         folder = PartitionFolder("space", 0, tmp_path / "shard")
         shard = Shard(folder.path, dimensions=DIMENSIONS, space_id="space", settings=ShardSettings(fan_out=2))
-        shard._writer._processes.run = merging.run
+        shard._writer._processes.run = finishing.run
         stop = threading.Event()
 
         def work() -> None:

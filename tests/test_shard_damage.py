@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stream_app.errors import SegmentCorrupt, VectorRejected
-from stream_app.index import manifest, merging
+from stream_app.index import finishing, manifest
 from stream_app.index.inspection import PartitionFolder
 from stream_app.index.shard import Shard, ShardSettings
 from stream_app.index.verification import verify
@@ -30,7 +30,7 @@ def at(time_ms: int, kind: int = 0) -> Version:
 
 def opened(directory: Path) -> Shard:
     shard = Shard(directory, dimensions=DIMENSIONS, space_id="space", settings=SETTINGS)
-    shard._writer._processes.run = merging.run
+    shard._writer._processes.run = finishing.run
     return shard
 
 

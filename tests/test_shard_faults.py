@@ -12,7 +12,7 @@ import pytest
 from faulty_files import FaultyDisk, PowerCut
 
 from stream_app.errors import ServiceUnavailable
-from stream_app.index import merging
+from stream_app.index import finishing
 from stream_app.index.inspection import PartitionFolder
 from stream_app.index.shard import Shard, ShardSettings
 from stream_app.index.verification import Fault, verify
@@ -37,7 +37,7 @@ def at(time_ms: int, kind: int = 0) -> Version:
 def opened(directory: Path, settings: ShardSettings = SCANNED) -> Shard:
     shard = Shard(directory, dimensions=DIMENSIONS, space_id="space", log_id="log", settings=settings)
     # The same work as the child process does, on this process's faulty disk.
-    shard._writer._processes.run = merging.run
+    shard._writer._processes.run = finishing.run
     return shard
 
 

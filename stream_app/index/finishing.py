@@ -12,8 +12,7 @@ import numpy as np
 from stream_app.index import files, sieve, tuning
 from stream_app.index.effort import EXACT, FOREST, SIGNATURES, Tuning
 from stream_app.index.forest_reader import ForestReader
-from stream_app.index.segment import FOREST_FILE, VECTORS, gather_rows
-from stream_app.index.segment import SIGNATURES as SIGNATURES_FILE
+from stream_app.index.segment import FOREST_FILE, SIGNATURES_FILE, VECTORS, gather_rows
 
 #: Beside the segment's files, until the manifest has it.
 TUNING: Final = "tuning.json"
@@ -57,14 +56,15 @@ def take_tuning(target: Path) -> Tuning:
 
 def _finished(target: Path, job: Job) -> Tuning:
     vectors = np.asarray(np.load(target / VECTORS, mmap_mode="r"))
-    if len(vectors) <= job.exact_vectors_max:
+    wants_forest = len(vectors) >= job.forest_vectors_min
+    if len(vectors) <= job.exact_vectors_max and not wants_forest:
         return Tuning(EXACT)
     signatures = np.concatenate(
         [sieve.signatures(vectors[at : at + SIGN_ROWS].astype(np.float32)) for at in range(0, len(vectors), SIGN_ROWS)]
     )
     files.write_array(target / SIGNATURES_FILE, signatures)
     kind, metric, forest = SIGNATURES, "", None
-    if len(vectors) >= job.forest_vectors_min:
+    if wants_forest:
         kind, metric = FOREST, job.metric or tuning.better_metric(vectors, job.seed)
         path = target / FOREST_FILE
         tuning.grow(vectors, path, metric, n_trees=job.n_trees, threads=job.threads, seed=job.seed)

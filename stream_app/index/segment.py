@@ -29,10 +29,10 @@ from stream_app.index.scoring import scores_of
 from stream_app.versions import Version
 
 PHOTO_IDS, VERSIONS, VECTORS = "photo_ids.npy", "versions.npy", "vectors.npy"
-SIGNATURES, FOREST_FILE = "signatures.npy", "forest.ann"
+SIGNATURES_FILE, FOREST_FILE = "signatures.npy", "forest.ann"
 ROW_FILES = (PHOTO_IDS, VERSIONS, VECTORS)
 #: What makes a segment fast, and can be made anew from its rows.
-SPEED_FILES = (SIGNATURES, FOREST_FILE)
+SPEED_FILES = (SIGNATURES_FILE, FOREST_FILE)
 
 #: How much harder a search becomes that found too few because of a filter or of deaths.
 WIDENING: Final = 4
@@ -66,7 +66,7 @@ class Segment:
         self._versions = _mapped(directory / VERSIONS)
         self._packed = self._versions.reshape(-1).data
         self._vectors = _mapped(directory / VECTORS)
-        self._signatures = None if tuning.kind == EXACT else _mapped(directory / SIGNATURES)
+        self._signatures = None if tuning.kind == EXACT else _mapped(directory / SIGNATURES_FILE)
         self._forest = (
             ForestReader(directory / FOREST_FILE, dimensions, tuning.metric) if tuning.kind == FOREST else None
         )

@@ -18,7 +18,7 @@ from stream_app.index import files, manifest
 from stream_app.index.inspection import PartitionFolder, Rows, Say, read_array, read_rows, settled
 from stream_app.index.manifest import Manifest, SegmentRecord
 from stream_app.index.memtable import ALIVE
-from stream_app.index.segment import FOREST, SIGNATURES, VECTORS
+from stream_app.index.segment import FOREST_FILE, SIGNATURES_FILE, VECTORS
 from stream_app.index.shard import Hit, Shard
 from stream_app.index.vectors import UNIT_TOLERANCE
 
@@ -135,10 +135,10 @@ class _Verifier:
             self._fault(folder, "its photo ids are not ascending, each once")
         if (first := self._first_bad_vector(vectors)) is not None:
             self._fault(folder / VECTORS, f"row {first} is not a finite vector of length 1")
-        if FOREST in record.files and SIGNATURES not in record.files:
+        if FOREST_FILE in record.files and SIGNATURES_FILE not in record.files:
             self._fault(folder, "its forest has no signatures, as in a former version", "`sightline index compact`")
-        elif SIGNATURES in record.files and len(read_array(folder / SIGNATURES)) != record.rows:
-            self._fault(folder / SIGNATURES, f"it has not {record.rows} rows")
+        elif SIGNATURES_FILE in record.files and len(read_array(folder / SIGNATURES_FILE)) != record.rows:
+            self._fault(folder / SIGNATURES_FILE, f"it has not {record.rows} rows")
 
     def _first_bad_vector(self, vectors: np.ndarray) -> int | None:
         for start in range(0, len(vectors), SLICE_ROWS):
