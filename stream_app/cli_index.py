@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -19,10 +19,14 @@ from stream_app.running import with_running_services
 from stream_app.settings import Settings
 
 if TYPE_CHECKING:
+    from stream_app.index.effort import Tuning
     from stream_app.index.inspection import PartitionFolder, PartitionState, SegmentState
     from stream_app.index.verification import Verdict
 
 Say = Callable[[str, float], None]
+
+#: Of each segment: how it is searched for ten neighbours, and what that found when it was written.
+SEARCHED = ("searched by", "trees, search_k", "kept", "recall@10")
 
 _partitions = click.option("--partition", "numbers", type=click.IntRange(0), multiple=True, help="Only this one.")
 _space = click.option("--space", help="Only the partitions of this space.")
@@ -173,17 +177,24 @@ def _print_state(state: PartitionState) -> None:
 
 
 def _print_segments(segments: Sequence[SegmentState]) -> None:
-    further = list(dict.fromkeys(name for each in segments for name in each.further))
     files = list(dict.fromkeys(name for each in segments for name in each.files_bytes))
     rows = [
         [
             *(each.name, f"{each.rows:,}", f"{each.dead_rows:,}", str(each.tier)),
-            *(_shown(each.further.get(name)) for name in further),
+            *_searched(each.tuning),
             *(_megabytes(each.files_bytes[name]) if name in each.files_bytes else "-" for name in files),
         ]
         for each in segments
     ]
-    _print_table(("segment", "rows", "dead", "tier", *further, *files), rows)
+    _print_table(("segment", "rows", "dead", "tier", *SEARCHED, *files), rows)
+
+
+def _searched(tuning: Tuning) -> tuple[str, ...]:
+    """What was chosen when the segment was written, and the recall that it had then."""
+    if (effort := tuning.effort(10, Settings.from_environment().search_recall)) is None:
+        return tuning.kind, "-", "-", "1.000"
+    walked = f"{effort.n_trees} of {tuning.n_trees}, {effort.search_k:,}" if effort.n_trees else "-"
+    return f"{tuning.kind} {tuning.metric}".strip(), walked, f"{effort.kept:,}", f"{effort.recall:.3f}"
 
 
 def _print_verdict(verdict: Verdict) -> None:
@@ -196,12 +207,6 @@ def _print_verdict(verdict: Verdict) -> None:
         )
     for fault in verdict.faults:
         click.echo(f"  {fault.path}: {fault.problem}. {fault.remedy}")
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _megabytes(size_bytes: int) -> str:

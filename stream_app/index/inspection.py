@@ -6,15 +6,16 @@ What a worker has not sealed yet lies in its memory and on the log, and is not s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 
 from stream_app.errors import SegmentCorrupt, SettingsError
 from stream_app.index import manifest
 from stream_app.index import tombstones as tombstone_files
+from stream_app.index.effort import Tuning
 from stream_app.index.folder import bury_outdated
 from stream_app.index.manifest import Manifest, SegmentRecord
 from stream_app.index.memtable import ALIVE
@@ -39,14 +40,14 @@ class PartitionFolder(NamedTuple):
 
 @dataclass(frozen=True)
 class SegmentState:
-    """A segment on disk; `further` is whatever else the manifest says of it."""
+    """A segment on disk; `tuning` is how it is searched, with the recall that was seen when it was written."""
 
     name: str
     rows: int
     dead_rows: int
     tier: int
     files_bytes: dict[str, int]
-    further: dict[str, Any]
+    tuning: Tuning
 
 
 @dataclass(frozen=True)
@@ -178,5 +179,5 @@ def _segment_state(record: SegmentRecord, rows: Rows) -> SegmentState:
         dead_rows=dead,
         tier=tier(record.rows - dead, ShardSettings()),
         files_bytes={name: each.size_bytes for name, each in record.files.items()},
-        further={name: value for name, value in asdict(record).items() if name not in ("name", "rows", "files")},
+        tuning=record.tuning,
     )
