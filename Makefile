@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@rm -f $(VENV)/installed-* && touch $@
 
 demo: $(STAMP)
-	@$(VENV)/bin/sightline up --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)",--starter)
+	@exec $(VENV)/bin/sightline up --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)",--starter)
 
 test: $(STAMP)
 	@$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(TESTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ _OF_THE_DISK = (
     errno.ENOTDIR,
     errno.EEXIST,
 )
+#: What says where a library writes, where it would, and our folder for it.
+_WRITERS = (("KERAS_HOME", "~/.keras", "keras"), ("MPLCONFIGDIR", "~/.config/matplotlib", "matplotlib"))
 
 
 class _Commands(click.Group):
@@ -50,6 +53,13 @@ class _Commands(click.Group):
             raise SystemExit(2) from None
 
 
+def _keep_out_of_home(data_dir: Path) -> None:
+    """Let libraries that write into the home folder write below ours, unless they have a place already."""
+    for variable, place, ours in _WRITERS:
+        if not os.path.exists(os.path.expanduser(place)):
+            os.environ.setdefault(variable, str(data_dir / ours))
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sightline")
 def main() -> None:
@@ -57,6 +67,7 @@ def main() -> None:
 
     Every setting is an environment variable; `sightline settings` lists them all.
     """
+    _keep_out_of_home(Settings.from_environment().data_dir)
 
 
 @main.command()
