@@ -8,7 +8,7 @@ step replaces some photos and then asks 200 queries (`index_runbook.py`). Each p
 does, and its child processes count. DATA is a name of `index_data.py`, PEER one of `runbook_peers.py` (all but Annoy
 angular; on GloVe rather that one).
 
-A peer gets a fixed search budget. Those that find .95 in the first steps, and the next larger ones, are all asked from
+A peer gets a fixed search budget. The least that finds .95 in the first steps, and its neighbours, are all asked from
 then on; only the searches of one are counted, and shown is the cheapest whose mean recall over the whole is .95, as if
 its user had known. The shard is as it is set. Bars: mean recall@10 at least .95, worst step at least .93, total CPU at
 most half of the best peer's. The tables go under bench-out/index as well. It takes about half an hour on two cores.
@@ -42,7 +42,7 @@ from shard_peer import COMPILED_ROWS, compile_shard  # noqa: E402
 from stream_peer import StreamPeer  # noqa: E402
 
 COUNT, STEPS, K, BATCH_ROWS = 300_000, 60, 10, 1_000
-PREFIX_STEPS, LARGER_BUDGETS = 6, 3
+PREFIX_STEPS, SMALLER_BUDGETS, LARGER_BUDGETS = 6, 2, 3
 BAR_RECALL, BAR_WORST, BAR_CPU = 0.95, 0.93, 0.5
 LEFT_OUT = "Annoy angular, rebuilt"
 
@@ -210,10 +210,10 @@ def recall(found: list[Any], step: Step, row_of: dict[int, int], pool: np.ndarra
 
 
 def promising(asked: list[Searches]) -> list[Searches]:
-    """The smallest budget that finds enough so far, and the next larger ones."""
+    """The smallest budget that finds enough so far, and its neighbours: what is enough may change as more comes."""
     enough = [place for place, each in enumerate(asked) if np.mean(each.recalls) >= BAR_RECALL]
     first = enough[0] if enough else len(asked) - 1
-    return asked[first : first + 1 + LARGER_BUDGETS]
+    return asked[max(0, first - SMALLER_BUDGETS) : first + 1 + LARGER_BUDGETS]
 
 
 def summarise(name: str, measured: dict[str, Any]) -> list[Summary]:

@@ -13,6 +13,7 @@ import numpy as np
 
 SECONDS_PER_TURN = 0.25  # of one way at one budget; a slow one is asked fewer of the queries
 QUERIES_PER_TURN_MIN = 50
+SECONDS_FOR_RECALL, QUERIES_FOR_RECALL_MIN = 3.0, 150  # the same when recall is found
 SLOWEST_SECONDS = 0.03  # per query: what is slower has left every comparison
 RECALL_LEAST, RECALL_MOST = 0.85, 0.992  # where a curve is of interest
 TIE = 1e-6  # of scores: neighbours as near as the last true one are as good
@@ -60,9 +61,12 @@ def worthwhile(way: Asked, budgets: Sequence[Any], question: Question) -> list[P
     points: list[Point] = []
     for budget in budgets:
         way.set_budget(budget)
-        begun = time.perf_counter()
-        found = [way.search(query, question.k) for query in question.queries]
-        seconds = (time.perf_counter() - begun) / len(found)
+        begun, found = time.perf_counter(), []
+        for query in question.queries:
+            found.append(way.search(query, question.k))
+            seconds = (time.perf_counter() - begun) / len(found)
+            if len(found) >= QUERIES_FOR_RECALL_MIN and seconds * len(found) > SECONDS_FOR_RECALL:
+                break
         points.append(Point(budget, recall_of(found, question), 1 / seconds))
         if budget is not None and (points[-1].recall > RECALL_MOST or seconds > SLOWEST_SECONDS):
             break
