@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import make_dataclass, replace
 from pathlib import Path
@@ -18,9 +21,10 @@ from sent_embeddings import send_embeddings
 from models.space import Space
 from stream_app.cli import main
 from stream_app.errors import SegmentCorrupt
-from stream_app.index import files, manifest
+from stream_app.index import files, manifest, merging
 from stream_app.index.inspection import PartitionFolder, inspect, settled
 from stream_app.index.shard import Shard, ShardSettings
+from stream_app.index.verification import verify
 from stream_app.settings import Settings
 from stream_app.topics import embeddings_topic
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version
@@ -46,10 +50,11 @@ def fill(shard: Shard, first: int, count: int) -> None:
     assert all(shard.add_many(range(first, first + count), [at(1)] * count, unit(count, seed=first)))
 
 
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Partition 0 with a forest of 400, a scanned segment of 51, two dead rows and a tombstone; 1 is empty."""
-    shard = opened(tmp_path / "index" / "space" / "0")
+    folder = tmp_path_factory.mktemp("written")
+    shard = opened(folder / "index" / "space" / "0")
     fill(shard, 0, 400)
     shard.seal(400)
     fill(shard, 400, 50)
@@ -57,7 +62,14 @@ def data_dir(tmp_path: Path) -> Path:
     shard.add(8, at(2), unit(1)[0])
     shard.seal(452)
     shard.close()
-    opened(tmp_path / "index" / "space" / "1").close()
+    opened(folder / "index" / "space" / "1").close()
+    return folder
+
+
+@pytest.fixture
+def data_dir(written: Path, tmp_path: Path) -> Path:
+    """A copy of it to work on."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -180,6 +192,36 @@ class TestVerify:
 
         assert ran.exit_code == 1 and "space/0: damaged" in ran.stdout and "space/1: sound" in ran.stdout
         assert f"{path}: it is damaged" in ran.stdout and "sightline index rebuild --partition 0" in ran.stdout
+
+    def test_a_worker_that_seals_and_merges_meanwhile_is_not_taken_for_damage(self, tmp_path: Path) -> None:
+        """Files vanish between the manifest and the look at them."""
+        folder = PartitionFolder("space", 0, tmp_path / "shard")
+        shard = Shard(folder.path, dimensions=DIMENSIONS, space_id="space", settings=ShardSettings(fan_out=2))
+        shard._writer._processes.run = merging.run
+        stop = threading.Event()
+
+        def work() -> None:
+            for time_ms in itertools.takewhile(lambda _: not stop.is_set(), itertools.count(1)):
+                shard.add_many(range(50), [at(time_ms)] * 50, unit(50))
+                shard.seal(time_ms)
+                shard.merge_once()
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            while not shard.manifest.segments:
+                time.sleep(0.001)
+            looks = [
+                (inspect(folder), verify(folder, sample=2, recall_min=0.9, say=lambda *_: None)) for _ in range(20)
+            ]
+        finally:
+            stop.set()
+            worker.join()
+            shard.close()
+
+        assert [verdict.faults for _, verdict in looks] == [[]] * 20
+        assert {state.photos for state, _ in looks} == {50}
+        assert looks[0][0].next_offset < looks[-1][0].next_offset
 
     def test_all_damaged_files_are_named(self, data_dir: Path) -> None:
         """One that is gone, one that is cut off, and the tombstones."""
