@@ -211,16 +211,20 @@ class TestVerify:
 
         worker = threading.Thread(target=work)
         worker.start()
-        while not shard.manifest.segments:
-            time.sleep(0.001)
-        verdicts = [verify(folder, sample=2, recall_min=0.9, say=lambda *_: None) for _ in range(20)]
-        states = [inspect(folder) for _ in range(20)]
-        stop.set()
-        worker.join()
-        shard.close()
+        try:
+            while not shard.manifest.segments:
+                time.sleep(0.001)
+            looks = [
+                (inspect(folder), verify(folder, sample=2, recall_min=0.9, say=lambda *_: None)) for _ in range(20)
+            ]
+        finally:
+            stop.set()
+            worker.join()
+            shard.close()
 
-        assert [each.faults for each in verdicts] == [[]] * 20
-        assert {each.photos for each in states} == {50} and len({each.next_offset for each in states}) > 1
+        assert [verdict.faults for _, verdict in looks] == [[]] * 20
+        assert {state.photos for state, _ in looks} == {50}
+        assert looks[0][0].next_offset < looks[-1][0].next_offset
 
     def test_all_damaged_files_are_named(self, data_dir: Path) -> None:
         """One that is gone, one that is cut off, and the tombstones."""

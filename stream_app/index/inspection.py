@@ -120,7 +120,7 @@ def settled(directory: Path, look: Callable[[Manifest], Found], again: Callable[
             found = look(known)
             if last or again is None or not again(found) or required_manifest(directory) == known:
                 return found
-        except SegmentCorrupt:
+        except (SegmentCorrupt, FileNotFoundError):
             if last or required_manifest(directory) == known:
                 raise
     raise AssertionError("the last try returns or raises")

@@ -204,7 +204,10 @@ def _opened_beside(directory: Path, known: Manifest) -> Iterator[Shard]:
         manifest.write(known, beside)
         for each in known.names():
             (beside / each).symlink_to(directory.absolute() / each)
-        shard = Shard(beside, dimensions=known.dimensions, space_id=known.space_id)
+        try:
+            shard = Shard(beside, dimensions=known.dimensions, space_id=known.space_id)
+        except OSError as error:  # a merge has removed a file since it was checked
+            raise SegmentCorrupt(f"{directory} cannot be read", received=error.strerror) from None
         try:
             yield shard
         finally:
