@@ -33,7 +33,8 @@ def test_it_keeps_those_that_differ_least(candidates):
 def test_few_candidates_pass_unseen():
     candidates = np.array([7, 3], np.int32)
 
-    assert sieve.sift(SIGNATURES, SIGNATURES[0], candidates, 2) is candidates
+    assert sieve.sift(SIGNATURES, SIGNATURES[0], candidates, 2).tolist() == [7, 3]
+    assert sieve.sift(SIGNATURES, SIGNATURES[0], None, 5_000).tolist() == list(range(2_000))
 
 
 def test_a_vector_differs_least_from_itself():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stream_app.index import sieve, tuning
+from stream_app.index.closest import scores_of
 from stream_app.index.effort import NEIGHBOURS, Effort
 from stream_app.index.forest_reader import ForestReader
-from stream_app.index.scoring import scores_of
 
 DIMENSIONS = 24
 

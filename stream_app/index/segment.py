@@ -20,12 +20,12 @@ import numpy as np
 
 from stream_app.errors import SegmentCorrupt
 from stream_app.index import files, sieve
+from stream_app.index.closest import closest, scores_of
 from stream_app.index.effort import EXACT, FOREST, Effort, Tuning
 from stream_app.index.forest_reader import ForestReader
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import ALIVE
 from stream_app.index.ranking import Allow, best_allowed_rows
-from stream_app.index.scoring import scores_of
 from stream_app.versions import Version
 
 PHOTO_IDS, VERSIONS, VECTORS = "photo_ids.npy", "versions.npy", "vectors.npy"
@@ -118,35 +118,40 @@ class Segment:
         and where `effort` is None.
         """
         while effort is not None and WIDENING * effort.kept < len(self):
-            rows, scores = self._ranked(query, self._candidates(query, effort), k, sequence, allow)
+            rows, scores = self._by_effort(query, k, sequence, allow, effort)
             if len(rows) >= (k if least is None else least):
                 return rows, scores
             effort = effort.times(WIDENING)
-        return self._ranked(query, None, k, sequence, allow)
+        return _allowed(self._every_score(query.vector), self.photo_ids, self.died, k, sequence, allow)
 
-    def _candidates(self, query: Query, effort: Effort) -> np.ndarray:
+    def _by_effort(
+        self, query: Query, k: int, sequence: int, allow: Allow | None, effort: Effort
+    ) -> tuple[np.ndarray, np.ndarray]:
         assert self._signatures is not None
         met = None
         if self._forest and effort.n_trees:
             met = self._forest.walk(query.vector, effort.search_k, effort.n_trees).candidates
-        return sieve.sift(self._signatures, query.signature, met, effort.kept)
-
-    def _ranked(
-        self, query: Query, candidates: np.ndarray | None, k: int, sequence: int, allow: Allow | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if candidates is None:
-            scores, died, photo_ids = self._every_score(query.vector), self.died, self.photo_ids
-        else:
-            scores, died = scores_of(self._vectors, candidates, query.vector), self.died[candidates]
-            photo_ids = self.photo_ids[candidates] if allow else candidates
-        scores[died <= sequence] = -np.inf
-        best = best_allowed_rows(scores, photo_ids, k, allow)
-        return best if candidates is None else candidates[best], scores[best]
+        sieved = self._signatures, query.signature, met, effort.kept
+        if allow is None:
+            return closest(*sieved, self._vectors, query.vector, self.died, sequence, k)
+        rows = sieve.sift(*sieved)
+        scores = scores_of(self._vectors, rows, query.vector)
+        best, best_scores = _allowed(scores, self.photo_ids[rows], self.died[rows], k, sequence, allow)
+        return rows[best], best_scores
 
     def _every_score(self, vector: np.ndarray) -> np.ndarray:
         if self._wide is not None:
             return np.asarray(self._wide @ vector)
         return scores_of(self._vectors, np.arange(len(self), dtype=np.int32), vector)
+
+
+def _allowed(
+    scores: np.ndarray, photo_ids: np.ndarray, died: np.ndarray, k: int, sequence: int, allow: Allow | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the `k` best that live at `sequence` and are allowed, and their scores."""
+    scores[died <= sequence] = -np.inf
+    best = best_allowed_rows(scores, photo_ids, k, allow)
+    return best, scores[best]
 
 
 def open_segment(directory: Path, record: SegmentRecord, dimensions: int) -> Segment:

@@ -33,11 +33,9 @@ def sift(known: np.ndarray, wanted: np.ndarray, candidates: np.ndarray | None, k
 
     `known` is uint64 [rows, WORDS], `wanted` the query's signature uint64 [WORDS].
     """
-    if len(known if candidates is None else candidates) <= keep:
-        return np.arange(len(known), dtype=np.int32) if candidates is None else candidates
     if candidates is None:
-        return np.asarray(_sift_all(known, wanted, keep))
-    return np.asarray(_sift(known, wanted, candidates, keep))
+        return np.asarray(sift_all(known, wanted, keep))
+    return np.asarray(sift_some(known, wanted, candidates, keep))
 
 
 def ranks(known: np.ndarray, wanted: np.ndarray, candidates: np.ndarray, sought: np.ndarray) -> np.ndarray:
@@ -92,7 +90,10 @@ def _difference(known, row, wanted):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _sift(known, wanted, candidates, keep):  # type: ignore[no-untyped-def]
+def sift_some(known, wanted, candidates, keep):  # type: ignore[no-untyped-def]
+    """`sift` among candidates, for compiled code."""
+    if len(candidates) <= keep:
+        return candidates
     differences = np.empty(len(candidates), np.uint16)
     spread = np.zeros(64 * len(wanted) + 1, np.int64)
     for place in range(len(candidates)):
@@ -112,7 +113,9 @@ def _sift(known, wanted, candidates, keep):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _sift_all(known, wanted, keep):  # type: ignore[no-untyped-def]
+def sift_all(known, wanted, keep):  # type: ignore[no-untyped-def]
+    """`sift` among all rows, for compiled code."""
+    keep = min(keep, len(known))
     differences = np.empty(len(known), np.uint16)
     spread = np.zeros(64 * len(wanted) + 1, np.int64)
     for row in range(len(known)):
