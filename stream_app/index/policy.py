@@ -15,7 +15,9 @@ class ShardSettings:
     memtable_vectors_max: int = 2_500  # more make the exact scan slower than all the rest of a search
     exact_vectors_max: int = 1_000  # segments up to this size are scanned without signatures
     forest_vectors_min: int = 16_000  # fewer are scanned by signature faster than a forest is walked
-    n_trees: int = 40  # of each Annoy forest; more find better and take more disk and time to build
+    n_trees: int = 40  # of a large Annoy forest; more find better and take more disk and time to build
+    n_trees_min: int = 12  # of a small one, which is merged away before its trees have paid
+    vectors_per_tree: int = 4_000  # in between
     fan_out: int = 4  # segments of one tier that become one of the next
     tier_vectors: int = 1_000  # segments below fan_out times this size are the lowest tier
     dead_share_max: float = 0.25  # a segment with more dead rows is written anew
@@ -63,6 +65,11 @@ def plan_merge(segments: Sequence[SegmentSummary], settings: ShardSettings) -> M
 def tier(live: int, settings: ShardSettings) -> int:
     """0 for the smallest segments; each tier holds segments `fan_out` times larger than the one below."""
     return max(0, math.floor(math.log(max(1, live) / settings.tier_vectors, settings.fan_out)))
+
+
+def trees_for(rows: int, settings: ShardSettings) -> int:
+    """How many trees a segment of so many rows gets."""
+    return min(settings.n_trees, max(settings.n_trees_min, rows // settings.vectors_per_tree))
 
 
 def _fullest_low_tier(segments: Sequence[SegmentSummary], settings: ShardSettings) -> list[SegmentSummary]:

@@ -280,7 +280,8 @@ class Shard:
             since = self._durable_sequence
             sources = [each for each in self._segments if each.name in plan.names]
             kept = [np.flatnonzero(each.died > since) for each in sources]
-        record = self._writer.merge(sources, kept)
+            metric = max(self._segments, key=len).tuning.metric
+        record = self._writer.merge(sources, kept, metric)
         segment = self._writer.open(record)
         with self._publish_lock:
             now = self.manifest

@@ -13,7 +13,7 @@ from stream_app.index.folder import ShardFolder
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import MemtableView
 from stream_app.index.merging import MergeProcesses
-from stream_app.index.policy import ShardSettings
+from stream_app.index.policy import ShardSettings, trees_for
 from stream_app.index.segment import Segment, open_segment, write_rows
 
 #: In a staging folder: queries that lie outside of the vectors.
@@ -44,8 +44,11 @@ class SegmentWriter:
             )
             return self._finished(staging, [], len(packed), metric="")
 
-    def merge(self, sources: Sequence[Segment], kept: Sequence[np.ndarray]) -> SegmentRecord | None:
-        """A segment of the `kept` rows of each source; None when there are none."""
+    def merge(self, sources: Sequence[Segment], kept: Sequence[np.ndarray], metric: str) -> SegmentRecord | None:
+        """A segment of the `kept` rows of each source; None when there are none.
+
+        `metric` is what the shard's forests have been found to be best with, or empty.
+        """
         rows_kept = sum(map(len, kept))
         if not rows_kept:
             return None
@@ -55,9 +58,7 @@ class SegmentWriter:
                 chosen = staging / f"rows-{number}.npy"
                 files.write_array(chosen, rows)
                 pairs.append((str(self._folder.directory / source.name), str(chosen)))
-            largest = max(sources, key=len)
-            record = self._finished(staging, pairs, rows_kept, metric=largest.tuning.metric)
-        return record
+            return self._finished(staging, pairs, rows_kept, metric=metric)
 
     def open(self, record: SegmentRecord | None) -> Segment | None:
         """The reader of a segment just written."""
@@ -79,7 +80,7 @@ class SegmentWriter:
             sources=sources,
             exact_vectors_max=chosen.exact_vectors_max,
             forest_vectors_min=chosen.forest_vectors_min,
-            n_trees=chosen.n_trees,
+            n_trees=trees_for(rows, chosen),
             threads=chosen.build_threads,
             seed=chosen.seed,
             metric=metric,
