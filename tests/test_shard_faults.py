@@ -164,7 +164,8 @@ def test_whatever_a_power_cut_leaves_is_the_state_before_or_after(story: Story, 
         shard.close()
 
         for seed in (None, *range(3)):
-            again = opened(disk.surviving(tmp_path / f"{step} {seed}", seed) / "shard", story.settings)
+            again_at = disk.surviving(tmp_path / f"{step} {seed}", seed) / "shard"
+            again = opened(again_at, story.settings)
             facts = dict(after if holds(again, after) else story.before)
             assert holds(again, facts), (step, seed)
             assert facts == after or not done, (step, seed)
@@ -173,6 +174,7 @@ def test_whatever_a_power_cut_leaves_is_the_state_before_or_after(story: Story, 
             again.seal(70)
             assert holds(again, facts), (step, seed)
             again.close()
+            assert faults(again_at) == [], (step, seed)
 
 
 def test_a_disk_that_stays_full_is_not_filled_with_leavings(story: Story, tmp_path: Path) -> None:
