@@ -257,13 +257,17 @@ class _Folder:
         to.mkdir(parents=True)
         names = dict(self.durable)
         if chance is not None:
-            # A journal keeps the order; not every file system has one.
-            journalled, length = chance.random() < 0.5, chance.randrange(len(self.changes) + 1)
-            for number, change in enumerate(self.changes):
-                if number < length if journalled else chance.random() < 0.5:
-                    _apply(change, names)
+            for change in self._lucky_changes(chance):
+                _apply(change, names)
         for name, node in names.items():
             node.survive(to / name, chance)
+
+    def _lucky_changes(self, chance: random.Random) -> list[dict[str, _File | _Folder | None]]:
+        """Those that reached the disk: a journal keeps their order, and not every file system has one."""
+        way = chance.choice(["journal", "any", "last"])
+        if way == "journal":
+            return self.changes[: chance.randrange(len(self.changes) + 1)]
+        return self.changes[-1:] if way == "last" else [each for each in self.changes if chance.random() < 0.5]
 
 
 def _apply(change: dict[str, _File | _Folder | None], names: dict[str, _File | _Folder]) -> None:

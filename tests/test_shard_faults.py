@@ -163,8 +163,9 @@ def test_whatever_a_power_cut_leaves_is_the_state_before_or_after(story: Story, 
         done = step == len(disk.operations)
         shard.close()
 
-        for seed in (None, *range(3)):
-            again = opened(disk.surviving(tmp_path / f"{step} {seed}", seed) / "shard", story.settings)
+        for seed in (None, *range(4 * step, 4 * step + 4)):
+            again_at = disk.surviving(tmp_path / f"{step} {seed}", seed) / "shard"
+            again = opened(again_at, story.settings)
             facts = dict(after if holds(again, after) else story.before)
             assert holds(again, facts), (step, seed)
             assert facts == after or not done, (step, seed)
@@ -173,6 +174,7 @@ def test_whatever_a_power_cut_leaves_is_the_state_before_or_after(story: Story, 
             again.seal(70)
             assert holds(again, facts), (step, seed)
             again.close()
+            assert faults(again_at) == [], (step, seed)
 
 
 def test_a_disk_that_stays_full_is_not_filled_with_leavings(story: Story, tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_a_power_cut_while_a_folder_is_emptied_leaves_nothing_of_the_other_space
         disk.is_cut_at(step)
         with disk.plugged_in(), contextlib.suppress(PowerCut):
             open_new(directory).close()
-        for seed in (None, *range(4)):
+        for seed in (None, *range(4 * step, 4 * step + 4)):
             shard = open_new(disk.surviving(tmp_path / f"{step} {seed}", seed) / "shard")
             assert (len(shard), shard.manifest.next_offset, shard.manifest.space_id) == (0, 0, "another"), (step, seed)
             shard.close()
