@@ -29,9 +29,9 @@ def test_more_neighbours_than_were_measured_take_more_in_proportion():
 
 
 def test_queries_from_outside_have_their_own():
-    """For as many neighbours as there was one measured for; without any, what is there for the others."""
+    """Where none were tried, they take a multiple of what the others do."""
     assert TUNED.effort(10, 0.9, outside=True) == OUTSIDE[0]
-    assert Tuning(FOREST, "euclidean", 20, {10: FEW}).effort(10, 0.9, outside=True) == FEW[1]
+    assert Tuning(FOREST, "euclidean", 20, {10: FEW}).effort(10, 0.9, outside=True) == FEW[1].times(4)
 
 
 def test_an_exact_segment_knows_no_effort():

@@ -12,6 +12,9 @@ NEIGHBOURS: Final = (1, 3, 10, 30, 100)
 #: Recalls for which the least effort is looked for.
 RECALLS: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
 
+#: How much harder queries from outside are searched for where no examples of them were at hand.
+OUTSIDE_TIMES: Final = 4.0
+
 EXACT, SIGNATURES, FOREST = "exact", "signatures", "forest"
 
 #: What a search costs, in nanoseconds, as far as choosing between efforts needs to know.
@@ -57,7 +60,8 @@ class Tuning:
             return None
         measured = min((each for each in efforts if each >= k), default=max(efforts))
         enough = (each for each in efforts[measured] if each.recall >= recall)
-        return next(enough, efforts[measured][-1]).times(max(1.0, k / measured))
+        guess = OUTSIDE_TIMES if outside and not self.outside else 1.0
+        return next(enough, efforts[measured][-1]).times(guess * max(1.0, k / measured))
 
     def to_json(self) -> dict[str, Any]:
         """As the manifest keeps it."""
