@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ class Device:
     """What to run on; SettingsError when the name is none of KINDS."""
 
     name: str = "auto"  # the first GPU where there is one
-    mixed_precision: bool = False  # float16 on a GPU; bfloat16 on a processor that has it; else float32
+    # float16 on a GPU, bfloat16 on a processor that has it, else float32; None: on such a processor only, and only for
+    # a network that bears it
+    mixed_precision: bool | None = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"auto|cpu|gpu(:\d{1,3})?", self.name):
@@ -58,14 +61,33 @@ def set_up(tf: Any, device: Device, *, threads: int) -> None:
         return
 
 
-def allow_mixed_precision(tf: Any) -> None:
-    """Let TensorFlow's graph optimiser halve what loses little by it, for every graph of this process from now on.
+def tries_mixed_precision(tf: Any, device: Device) -> bool:
+    """Whether half precision is asked for, or is left to what is here and this has instructions for it."""
+    if tf.config.get_visible_devices("GPU"):
+        return device.mixed_precision is True
+    return device.mixed_precision is not False and multiplies_bfloat16()
+
+
+def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor has instructions for bfloat16, as far as Linux tells.
+
+    TensorFlow itself takes every AVX-512 for one, and computes in float32 what it has rounded before.
+    """
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(encoding="ascii", errors="replace"), re.MULTILINE)
+    except OSError:
+        return False
+    return flags is not None and not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags[1].split())
+
+
+def allow_mixed_precision(tf: Any, allowed: bool = True) -> None:
+    """Let TensorFlow's graph optimiser halve what loses little by it, in every graph of this process from now on.
 
     It decides for each operation (Micikevicius et al. 2018); https://www.tensorflow.org/guide/graph_optimization.
     """
     on_gpu = bool(tf.config.get_visible_devices("GPU"))
     option = "auto_mixed_precision" if on_gpu else "auto_mixed_precision_onednn_bfloat16"
-    tf.config.optimizer.set_experimental_options({option: True})
+    tf.config.optimizer.set_experimental_options({option: allowed})
 
 
 def check_precision(exact: np.ndarray, mixed: np.ndarray) -> None:

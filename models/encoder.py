@@ -6,6 +6,7 @@ when a LocalEncoder is made, not when this file is.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
@@ -13,21 +14,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from models.decoding import crop_square, decode_image
-from models.devices import Device, allow_mixed_precision, check_precision, set_up
+from models.devices import Device, allow_mixed_precision, check_precision, set_up, tries_mixed_precision
 from models.made_photos import made_photos
 from models.manifest import VISION_DIR, BundleManifest, verify_bundle
 from models.quiet_import import import_tensorflow
-from stream_app.errors import BundleError, PhotoRejected
+from stream_app.errors import BundleError, EncoderFailed, PhotoRejected
+
+log = logging.getLogger(__name__)
 
 PIXELS_MAX = 150_000_000
 LABELS_KEPT = 32  # class scores that an encoding carries: the rest share next to nothing
 # A graph is traced once per size; what is left of a batch is padded to the next one.
-BATCH_SIZES = (1, 8, 16)
+BATCH_SIZES = (1, 8)  # in float32 a photo among 16 takes a tenth more: what it is turned into leaves the cache
 ANY_DEVICE = Device()
 
 # uint8 [n, side, side, 3] -> (float32 embeddings [n, d], float32 scores [n, classes])
@@ -181,11 +184,21 @@ def load_network(bundle_dir: Path, *, threads: int, device: Device = ANY_DEVICE)
         return by_name["image_embedding"].numpy(), by_name["label_scores"].numpy()
 
     side_px = frozen.inputs[0].shape[1]
-    if device.mixed_precision:
-        photos = made_photos(side_px, BATCH_SIZES[1]).astype(np.uint8)
-        exact, _ = run(photos)
-        allow_mixed_precision(tf)
-        check_precision(exact, run(photos)[0])
+    if tries_mixed_precision(tf, device):
+        _mix_precision(tf, run, made_photos(side_px, BATCH_SIZES[1]).astype(np.uint8), device)
     for size in BATCH_SIZES:  # the first run of each size costs half a second: not in a person's first search
         run(np.zeros((size, side_px, side_px, 3), np.uint8))
     return run
+
+
+def _mix_precision(tf: Any, run: Network, photos: np.ndarray, device: Device) -> None:
+    """From now on in half precision; not for a network that it breaks: EncoderFailed where it was asked for."""
+    exact, _ = run(photos)
+    allow_mixed_precision(tf)
+    try:
+        check_precision(exact, run(photos)[0])
+    except EncoderFailed as broken:
+        allow_mixed_precision(tf, False)
+        if device.mixed_precision:
+            raise
+        log.warning("Going on in float32. %s", broken)

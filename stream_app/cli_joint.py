@@ -45,13 +45,13 @@ def evaluate(
     """
     from models.space import Space
     from models.zero_shot import Judge
-    from stream_app.encoders import device_of
+    from stream_app.encoders import exact_device_of
     from stream_app.worker import bundle_dir
 
     settings = Settings.from_environment()
     folder = bundle or bundle_dir(settings)
     space = Space.load(folder)
-    labelled = _encoded(photos, folder, out, device_of(settings))
+    labelled = _encoded(photos, folder, out, exact_device_of(settings))
     contenders = _contenders(only)
     outcomes: list[Any] = []
     if splits:

@@ -74,9 +74,9 @@ def _photos(settings: Settings, source: Path | None, base: Path, vision_id: str,
     if source is None:
         return asyncio.run(tagged_of_topic(with_running_services(settings), vision_id, photos_max))
     from models.encoder import LocalEncoder
-    from stream_app.encoders import device_of
+    from stream_app.encoders import exact_device_of
 
-    encoder = LocalEncoder(base, device=device_of(settings))
+    encoder = LocalEncoder(base, device=exact_device_of(settings))
     try:
         with click.progressbar(length=0, label="Encoding photos", show_pos=True) as bar:
             if source.suffix in (".jsonl", ".ndjson"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from models.devices import Device
@@ -9,10 +10,12 @@ from models.encoder import AsyncEncoder
 from models.encoder_process import ProcessEncoder
 from models.serving import RemoteEncoder
 from models.serving_protocol import parse_address
+from stream_app.errors import SettingsError
 from stream_app.metrics import ENCODER_CIRCUIT_OPEN, ENCODER_REQUEST_SECONDS
 from stream_app.settings import Settings
 
 LOCAL = "local"
+PRECISIONS = {"auto": None, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 class EncoderMetrics:
@@ -28,8 +31,20 @@ class EncoderMetrics:
 
 
 def device_of(settings: Settings) -> Device:
-    """What this machine's own encoder runs on; SettingsError when SIGHTLINE_DEVICE is no such thing."""
-    return Device(settings.device, settings.mixed_precision)
+    """What this machine's own encoder runs on; SettingsError when SIGHTLINE_DEVICE or …_MIXED_PRECISION is no such."""
+    if (precision := settings.mixed_precision.lower()) not in PRECISIONS:
+        raise SettingsError(
+            "SIGHTLINE_MIXED_PRECISION cannot be used",
+            expected="auto, true or false",
+            received=repr(settings.mixed_precision),
+        )
+    return Device(settings.device, PRECISIONS[precision])
+
+
+def exact_device_of(settings: Settings) -> Device:
+    """The same for figures that are compared with those of other machines: in half precision only if that is asked."""
+    device = device_of(settings)
+    return replace(device, mixed_precision=bool(device.mixed_precision))
 
 
 def make_encoder(settings: Settings, bundle_dir: Path) -> AsyncEncoder:

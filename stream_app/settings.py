@@ -46,8 +46,8 @@ class Settings:
     device: str = _setting(
         "auto", "what the local encoder runs on: auto (a GPU where there is one), cpu, gpu, or gpu:N"
     )
-    mixed_precision: bool = _setting(
-        False, "whether it may halve its numbers: float16 on a GPU, bfloat16 on a processor that has it"
+    mixed_precision: str = _setting(
+        "false", "whether it may halve its numbers: auto (bfloat16 on a processor that has it), true (also GPUs), false"
     )
     encoder_timeout_seconds: float = _setting(10.0, "how long TF Serving may take to answer one request")
     encoder_batch_size: int = _setting(16, "photos in one request to TF Serving, at most")

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from colours import colour_photo
 
-from models.devices import PRECISION_COSINE_MIN, Device, check_precision
+from models import devices
+from models.devices import PRECISION_COSINE_MIN, Device, check_precision, multiplies_bfloat16
 from models.encoder import Encoding, LocalEncoder
 from models.encoder_process import ProcessEncoder
 from models.linear_projection import unit
 from models.tiny import COLOURS
-from stream_app.encoders import device_of
+from stream_app.encoders import device_of, exact_device_of
 from stream_app.errors import EncoderFailed, SettingsError
 from stream_app.settings import Settings
 
@@ -68,6 +69,52 @@ def test_a_network_that_half_precision_breaks_is_refused():
     for broken in (exact[::-1], exact * np.nan):
         with pytest.raises(EncoderFailed, match="SIGHTLINE_MIXED_PRECISION=false"):
             check_precision(exact, broken)
+
+
+@pytest.mark.parametrize(
+    ("flags", "has"),
+    [
+        ("fpu avx2 avx512f amx_bf16 amx_tile", True),
+        ("fpu avx512f avx512_bf16", True),
+        ("fpu avx2 avx512f avx512bw", False),  # TensorFlow would round its numbers here, and compute as before
+    ],
+)
+def test_only_a_processor_with_instructions_for_bfloat16_computes_in_it(tmp_path: Path, flags: str, has: bool):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: spectre\n")
+
+    assert multiplies_bfloat16(cpuinfo) == has
+    assert not multiplies_bfloat16(tmp_path / "another system")
+
+
+def test_left_to_itself_a_network_that_half_precision_breaks_goes_on_in_float32(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+):
+    photos = [colour_photo(colour) for colour in COLOURS.values()]
+    exact = LocalEncoder(tiny_bundle).encode_images(photos)
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(devices, "PRECISION_COSINE_MIN", 1.5)  # which none reaches
+    with pytest.raises(EncoderFailed, match="SIGHTLINE_MIXED_PRECISION=false"):
+        LocalEncoder(tiny_bundle, device=Device("cpu", mixed_precision=True))
+    left_to_itself = LocalEncoder(tiny_bundle, device=Device("cpu", mixed_precision=None)).encode_images(photos)
+
+    np.testing.assert_array_equal(_embeddings(left_to_itself), _embeddings(exact))
+
+
+@pytest.mark.parametrize(
+    ("text", "served", "compared"),
+    [("auto", None, False), ("true", True, True), ("FALSE", False, False), ("1", True, True), ("no", False, False)],
+)
+def test_figures_are_in_float32_unless_half_precision_is_asked_for(text: str, served: bool | None, compared: bool):
+    settings = Settings.from_environment({"SIGHTLINE_MIXED_PRECISION": text})
+
+    assert device_of(settings).mixed_precision is served
+    assert exact_device_of(settings).mixed_precision is compared
+
+
+def test_a_precision_of_no_kind_is_refused():
+    with pytest.raises(SettingsError, match="expected auto, true or false; received 'half'"):
+        device_of(Settings(mixed_precision="half"))
 
 
 def _embeddings(encodings: list) -> np.ndarray:

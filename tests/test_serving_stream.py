@@ -101,7 +101,8 @@ def test_photos_wait_for_a_server_that_dies_and_are_embedded_once_it_is_back(set
 def test_a_worker_refuses_a_server_with_another_model(settings, kind, tmp_path):
     """One line that names both models, and nothing is embedded."""
     with serving(settings, tmp_path, wrong_vision_id=1.0) as servers:
-        chosen = replace(settings, encoder=servers.address(kind))
+        # A server that does not answer in time is one that is away, for which a worker waits.
+        chosen = replace(settings, encoder=servers.address(kind), encoder_timeout_seconds=60.0)
         command = [sys.executable, "-m", "stream_app.cli", "worker"]
         environment = os.environ | chosen.to_environment()
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
