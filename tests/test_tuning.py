@@ -27,7 +27,7 @@ def found_by(
     effort: Effort, query: np.ndarray, vectors: np.ndarray, signatures: np.ndarray, forest, k: int
 ) -> set[int]:
     candidates = forest.walk(query, effort.search_k, effort.n_trees).candidates if effort.n_trees else None
-    kept = sieve.sift(signatures, sieve.signatures(query[None])[0], candidates, effort.kept)
+    kept = sieve.sift(sieve.Sieve.of(signatures), sieve.signatures(query[None])[0], candidates, effort.kept)
     return set(kept[np.argsort(-scores_of(vectors, kept, query))[:k]].tolist())
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from stream_app.index.compiled import compiled
 from stream_app.index.machine import prefetch, widened
-from stream_app.index.sieve import sift_all, sift_some
+from stream_app.index.sieve import Sieve, sift_all, sift_some
 
 AHEAD: Final = 2  # rows that are on their way while one is looked at
 LINE_NUMBERS: Final = 32  # of a cache line
@@ -23,7 +23,7 @@ def scores_of(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.nd
 
 
 def closest(
-    signatures: np.ndarray,
+    known: Sieve,
     wanted: np.ndarray,
     candidates: np.ndarray | None,
     kept: int,
@@ -35,23 +35,23 @@ def closest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `k` best rows of the `kept` nearest by signature that live at `sequence`, best first, and their scores.
 
-    For `signatures`, `wanted` and `candidates` see `sieve.sift`, for `vectors` and `query` `scores_of`; `died` is
+    For `known`, `wanted` and `candidates` see `sieve.sift`, for `vectors` and `query` `scores_of`; `died` is
     uint64 [rows], the moment of each row's death.
     """
     exact = vectors.view(np.uint16), query, died, np.uint64(sequence), k
     if candidates is None:
-        return _closest_of_all(signatures, wanted, kept, *exact)
-    return _closest_of_some(signatures, wanted, candidates, kept, *exact)
+        return _closest_of_all(known, wanted, kept, *exact)
+    return _closest_of_some(known, wanted, candidates, kept, *exact)
 
 
 @compiled()
-def _closest_of_all(signatures, wanted, kept, vectors, query, died, sequence, k):  # type: ignore[no-untyped-def]
-    return _best(sift_all(signatures, wanted, kept), vectors, query, died, sequence, k)
+def _closest_of_all(known, wanted, kept, vectors, query, died, sequence, k):  # type: ignore[no-untyped-def]
+    return _best(sift_all(known, wanted, kept), vectors, query, died, sequence, k)
 
 
 @compiled()
-def _closest_of_some(signatures, wanted, candidates, kept, vectors, query, died, sequence, k):  # type: ignore[no-untyped-def]
-    return _best(sift_some(signatures, wanted, candidates, kept), vectors, query, died, sequence, k)
+def _closest_of_some(known, wanted, candidates, kept, vectors, query, died, sequence, k):  # type: ignore[no-untyped-def]
+    return _best(sift_some(known, wanted, candidates, kept), vectors, query, died, sequence, k)
 
 
 @compiled()

@@ -19,7 +19,7 @@ EXACT, SIGNATURES, FOREST = "exact", "signatures", "forest"
 
 #: What a search costs, in nanoseconds, as far as choosing between efforts needs to know.
 #: A visit is a node of the forest, met is an item of a leaf, scanned a signature among all in their order.
-VISIT_NS, MET_NS, KEPT_NS, SCANNED_NS = 45.0, 25.0, 110.0, 2.5
+VISIT_NS, MET_NS, KEPT_NS, SCANNED_NS = 45.0, 25.0, 110.0, 0.6
 
 
 class Effort(NamedTuple):
@@ -80,12 +80,12 @@ class Tuning:
 
 
 def share_of(k: int, rows: int, total_rows: int) -> int:
-    """How many of the `k` nearest of all lie in a segment of so many rows, but for one time in forty.
+    """How many of the `k` nearest of all lie in a segment of so many rows, but for one time in hundreds.
 
     That is, if neighbours are spread evenly; whether they were is seen when they are found.
     """
     share = rows / max(1, total_rows)
-    return min(k, math.ceil(k * share + 2 * math.sqrt(k * share * (1 - share))))
+    return min(k, 1 + math.ceil(k * share + 2 * math.sqrt(k * share * (1 - share))))
 
 
 def _packed(efforts: Efforts | None) -> dict[str, list[list[float]]] | None:

@@ -1,7 +1,4 @@
-"""Instructions of the processor that numba has no name for, as functions that compiled code may call.
-
-Numba keeps what it compiled by the time stamp of the file of the caller: after a change here, touch the callers.
-"""
+"""Instructions of the processor that numba has no name for, as functions that compiled code may call."""
 
 from __future__ import annotations
 

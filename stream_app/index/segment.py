@@ -66,7 +66,7 @@ class Segment:
         self._versions = _mapped(directory / VERSIONS)
         self._packed = self._versions.reshape(-1).data
         self._vectors = _mapped(directory / VECTORS)
-        self._signatures = None if tuning.kind == EXACT else _mapped(directory / SIGNATURES_FILE)
+        self._sieve = None if tuning.kind == EXACT else sieve.Sieve.of(_mapped(directory / SIGNATURES_FILE))
         self._forest = (
             ForestReader(directory / FOREST_FILE, dimensions, tuning.metric) if tuning.kind == FOREST else None
         )
@@ -127,11 +127,11 @@ class Segment:
     def _by_effort(
         self, query: Query, k: int, sequence: int, allow: Allow | None, effort: Effort
     ) -> tuple[np.ndarray, np.ndarray]:
-        assert self._signatures is not None
+        assert self._sieve is not None
         met = None
         if self._forest and effort.n_trees:
             met = self._forest.walk(query.vector, effort.search_k, effort.n_trees).candidates
-        sieved = self._signatures, query.signature, met, effort.kept
+        sieved = self._sieve, query.signature, met, effort.kept
         if allow is None:
             return closest(*sieved, self._vectors, query.vector, self.died, sequence, k)
         rows = sieve.sift(*sieved)

@@ -9,7 +9,7 @@ good as random orthogonal planes here, and thirty times as fast as a product wit
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from stream_app.index.machine import bit_count, prefetch
 
 BITS: Final = 512
 WORDS: Final = BITS // 64
+COARSE_WORDS: Final = 2
+SPREAD_ROWS: Final = 8_192  # enough to see how differences are spread
+COARSE_TIMES: Final = 16  # so many times the rows that are kept in the end pass the first words
 ROUNDS: Final = 2
 MISSED: Final = 1 << 62
 AHEAD: Final = 16  # rows whose signatures are on their way while one is looked at
@@ -28,19 +31,39 @@ def signatures(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(_signatures(np.ascontiguousarray(vectors, np.float32), _flips(vectors.shape[1]), WORDS))
 
 
-def sift(known: np.ndarray, wanted: np.ndarray, candidates: np.ndarray | None, keep: int) -> np.ndarray:
+class Sieve(NamedTuple):
+    """The signatures of rows, and their first words apart: a scan of all rows reads only these of most of them.
+
+    Word by word, so that the processor compares several rows at once.
+    """
+
+    fine: np.ndarray  # uint64 [rows, WORDS]
+    coarse: np.ndarray  # uint64 [COARSE_WORDS, rows]
+
+    @classmethod
+    def of(cls, known: np.ndarray) -> Sieve:
+        """Of signatures uint64 [rows, WORDS]."""
+        return cls(known, np.ascontiguousarray(known[:, :COARSE_WORDS].T))
+
+
+def sift(known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, keep: int) -> np.ndarray:
     """Of the rows `candidates` (int32 [n]; None: all) the `keep` nearest by signature, and what ties with the last.
 
-    `known` is uint64 [rows, WORDS], `wanted` the query's signature uint64 [WORDS].
+    `wanted` is the query's signature, uint64 [WORDS].
     """
     if candidates is None:
         return np.asarray(sift_all(known, wanted, keep))
     return np.asarray(sift_some(known, wanted, candidates, keep))
 
 
-def ranks(known: np.ndarray, wanted: np.ndarray, candidates: np.ndarray, sought: np.ndarray) -> np.ndarray:
-    """For each row of `sought` how many candidates a sieve must keep to keep it; MISSED where it is none of them."""
-    return np.asarray(_ranks(known, wanted, candidates, sought))
+def ranks(known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, sought: np.ndarray) -> np.ndarray:
+    """For each row of `sought` how many rows a sieve must keep to keep it; MISSED where it is no candidate."""
+    if candidates is None:
+        everything = np.arange(len(known.fine), dtype=np.int32)
+        fine = _ranks(known.fine, wanted, everything, sought)
+        coarse = _ranks(known.fine[:, :COARSE_WORDS], wanted[:COARSE_WORDS], everything, sought)
+        return np.maximum(fine, -(-coarse // COARSE_TIMES))
+    return np.asarray(_ranks(known.fine, wanted, candidates, sought))
 
 
 @cache
@@ -95,51 +118,52 @@ def sift_some(known, wanted, candidates, keep):  # type: ignore[no-untyped-def]
     if len(candidates) <= keep:
         return candidates
     differences = np.empty(len(candidates), np.uint16)
-    spread = np.zeros(64 * len(wanted) + 1, np.int64)
     for place in range(len(candidates)):
         if place + AHEAD < len(candidates):
-            prefetch(known, candidates[place + AHEAD], 0)
-        bits = _difference(known, candidates[place], wanted)
-        differences[place] = bits
-        spread[bits] += 1
-    farthest, count = _farthest(spread, keep)
-    kept = np.empty(count, candidates.dtype)
-    count = 0
-    for place in range(len(candidates)):
-        if differences[place] <= farthest:
-            kept[count] = candidates[place]
-            count += 1
-    return kept
+            prefetch(known.fine, candidates[place + AHEAD], 0)
+        differences[place] = _difference(known.fine, candidates[place], wanted)
+    return candidates[_nearest(differences, keep, 64 * WORDS, 1)]
 
 
 @compiled()
 def sift_all(known, wanted, keep):  # type: ignore[no-untyped-def]
     """`sift` among all rows, for compiled code."""
-    keep = min(keep, len(known))
-    differences = np.empty(len(known), np.uint16)
-    spread = np.zeros(64 * len(wanted) + 1, np.int64)
-    for row in range(len(known)):
-        bits = _difference(known, row, wanted)
-        differences[row] = bits
-        spread[bits] += 1
-    farthest, count = _farthest(spread, keep)
-    kept = np.empty(count, np.int32)
+    one, other = known.coarse
+    differences = np.empty(len(one), np.uint16)
+    for row in range(len(one)):
+        differences[row] = bit_count(one[row] ^ wanted[0]) + bit_count(other[row] ^ wanted[1])
+    step = 1 + len(one) // SPREAD_ROWS
+    return sift_some(known, wanted, _nearest(differences, COARSE_TIMES * keep, 64 * COARSE_WORDS, step), keep)
+
+
+@compiled()
+def _nearest(differences, keep, bits, step):  # type: ignore[no-untyped-def]
+    """Places, int32, of the `keep` least differences, and of those that tie with the last.
+
+    How the differences are spread is seen from every `step`th; from some it is guessed, and more are kept.
+    """
+    spread = np.zeros(bits + 1, np.int64)
+    for place in range(0, len(differences), step):
+        spread[differences[place]] += 1
+    wished = keep if step == 1 else keep + keep // 4
+    farthest = _farthest(spread, min(wished, len(differences)) // step)
+    kept = np.empty(len(differences), np.int32)
     count = 0
-    for row in range(len(known)):
-        if differences[row] <= farthest:
-            kept[count] = row
+    for place in range(len(differences)):
+        if differences[place] <= farthest:
+            kept[count] = place
             count += 1
-    return kept
+    return kept[:count]
 
 
 @compiled()
 def _farthest(spread, keep):  # type: ignore[no-untyped-def]
-    """The difference up to which at least `keep` lie, and how many these are."""
+    """The difference up to which at least `keep` lie."""
     farthest, count = 0, spread[0]
     while count < keep:
         farthest += 1
         count += spread[farthest]
-    return farthest, count
+    return farthest
 
 
 @compiled()

@@ -13,6 +13,7 @@ from annoy import AnnoyIndex
 from stream_app.index import sieve
 from stream_app.index.effort import KEPT_NS, MET_NS, NEIGHBOURS, RECALLS, SCANNED_NS, VISIT_NS, Effort, Efforts
 from stream_app.index.forest_reader import LAYOUTS, ForestReader
+from stream_app.index.sieve import Sieve
 
 #: Queries of each kind; the standard error of a recall of .95 at ten neighbours is then about .012.
 QUERY_COUNT: Final = 64
@@ -49,7 +50,7 @@ def efforts(
     neighbours beside themselves.
     """
     questions = _questions(vectors, signatures, queries)
-    tries = list(_tries(questions, signatures, forest))
+    tries = list(_tries(questions, Sieve.of(signatures), forest))
     return {k: _least(tries, k) for k in NEIGHBOURS if k < len(vectors)}
 
 
@@ -108,10 +109,9 @@ def _nearest(vectors: np.ndarray, asked: np.ndarray, itself: np.ndarray) -> np.n
     return np.take_along_axis(rows, np.argsort(-scores, axis=1), 1)
 
 
-def _tries(questions: Sequence[_Question], signatures: np.ndarray, forest: ForestReader | None) -> Iterator[_Try]:
-    everything = np.arange(len(signatures), dtype=np.int32)
-    scan_ns = SCANNED_NS * len(signatures)
-    yield _Try(0, 0, scan_ns, np.stack([_ranks(each, signatures, everything) for each in questions]))
+def _tries(questions: Sequence[_Question], known: Sieve, forest: ForestReader | None) -> Iterator[_Try]:
+    scan_ns = SCANNED_NS * len(known.fine)
+    yield _Try(0, 0, scan_ns, np.stack([_ranks(each, known, None) for each in questions]))
     if forest is None:
         return
     for n_trees in sorted({max(1, forest.tree_count // 2), forest.tree_count}):
@@ -120,12 +120,12 @@ def _tries(questions: Sequence[_Question], signatures: np.ndarray, forest: Fores
             cost_ns = VISIT_NS * float(np.mean([each.visits for each in walks])) + MET_NS * search_k
             if cost_ns > scan_ns:
                 break  # looking at every signature finds more, and sooner
-            ranks = [_ranks(each, signatures, walk.candidates) for each, walk in zip(questions, walks, strict=True)]
+            ranks = [_ranks(each, known, walk.candidates) for each, walk in zip(questions, walks, strict=True)]
             yield _Try(n_trees, search_k, cost_ns, np.stack(ranks))
 
 
-def _ranks(question: _Question, signatures: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    ranks = sieve.ranks(signatures, question.signature, candidates, question.nearest)
+def _ranks(question: _Question, known: Sieve, candidates: np.ndarray | None) -> np.ndarray:
+    ranks = sieve.ranks(known, question.signature, candidates, question.nearest)
     return ranks if question.itself < 0 else ranks - 1  # it is always kept, and nobody else's neighbour
 
 
