@@ -37,7 +37,9 @@ def test_the_best_that_live_come_first(k, candidates):
     wide = VECTORS.astype(np.float32)
     wanted = sieve.signatures(QUERY[None])[0]
 
-    best, scores = closest(sieve.Sieve.of(sieve.signatures(wide)), wanted, candidates, 500, VECTORS, QUERY, died, 4, k)
+    best, scores = closest(
+        sieve.Sieve.of(sieve.signatures(wide)), wanted, candidates, 500, sieve.EVERYWHERE, VECTORS, QUERY, died, 4, k
+    )
 
     rows = np.arange(500) if candidates is None else candidates
     living = rows[died[rows] > 4]
@@ -50,6 +52,6 @@ def test_only_those_nearest_by_signature_are_compared():
     wanted = sieve.signatures(QUERY[None])[0]
     known = sieve.Sieve.of(sieve.signatures(VECTORS.astype(np.float32)))
 
-    best, _ = closest(known, wanted, None, 20, VECTORS, QUERY, np.full(500, ALIVE, np.uint64), 0, 500)
+    best, _ = closest(known, wanted, None, 20, sieve.EVERYWHERE, VECTORS, QUERY, np.full(500, ALIVE, np.uint64), 0, 500)
 
     assert set(best.tolist()) == set(sieve.sift(known, wanted, None, 20).tolist())

@@ -85,3 +85,19 @@ def test_differing_bits_tell_the_angle(dimensions):
     angles = np.arccos(np.clip(np.einsum("ij,ij->i", one, nearer) / lengths, -1, 1)) / np.pi
 
     assert abs(float(np.mean(differing - angles))) < 0.01
+
+
+@pytest.mark.parametrize("candidates", [CANDIDATES, None])
+def test_nothing_beyond_reach_is_kept(candidates):
+    """Of what lies within it, hardly anything is lost."""
+    vector, wanted = query()
+    lengths = np.linalg.norm(VECTORS, axis=1) * np.linalg.norm(vector)
+    cosines = VECTORS @ vector / lengths
+    rows = np.arange(2_000) if candidates is None else candidates
+
+    kept = sieve.sift(SIEVE, wanted, candidates, 2_000, sieve.reach_of(0.3))
+
+    within = rows[cosines[rows] >= 0.3]
+    assert len(within) > 10
+    assert len(set(within) - set(kept.tolist())) <= 1
+    assert cosines[kept].min() > -0.1 and len(kept) < len(rows) / 2

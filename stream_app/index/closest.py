@@ -27,6 +27,7 @@ def closest(
     wanted: np.ndarray,
     candidates: np.ndarray | None,
     kept: int,
+    reach: float,
     vectors: np.ndarray,
     query: np.ndarray,
     died: np.ndarray,
@@ -35,23 +36,23 @@ def closest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `k` best rows of the `kept` nearest by signature that live at `sequence`, best first, and their scores.
 
-    For `known`, `wanted` and `candidates` see `sieve.sift`, for `vectors` and `query` `scores_of`; `died` is
+    For `known`, `wanted`, `candidates` and `reach` see `sieve.sift`, for `vectors` and `query` `scores_of`; `died` is
     uint64 [rows], the moment of each row's death.
     """
     exact = vectors.view(np.uint16), query, died, np.uint64(sequence), k
     if candidates is None:
-        return _closest_of_all(known, wanted, kept, *exact)
-    return _closest_of_some(known, wanted, candidates, kept, *exact)
+        return _closest_of_all(known, wanted, kept, reach, *exact)
+    return _closest_of_some(known, wanted, candidates, kept, reach, *exact)
 
 
 @compiled()
-def _closest_of_all(known, wanted, kept, vectors, query, died, sequence, k):  # type: ignore[no-untyped-def]
-    return _best(sift_all(known, wanted, kept), vectors, query, died, sequence, k)
+def _closest_of_all(known, wanted, kept, reach, vectors, query, died, sequence, k):  # type: ignore[no-untyped-def]
+    return _best(sift_all(known, wanted, kept, reach), vectors, query, died, sequence, k)
 
 
 @compiled()
-def _closest_of_some(known, wanted, candidates, kept, vectors, query, died, sequence, k):  # type: ignore[no-untyped-def]
-    return _best(sift_some(known, wanted, candidates, kept), vectors, query, died, sequence, k)
+def _closest_of_some(known, wanted, candidates, kept, reach, vectors, query, died, sequence, k):  # type: ignore[no-untyped-def]
+    return _best(sift_some(known, wanted, candidates, kept, reach), vectors, query, died, sequence, k)
 
 
 @compiled()

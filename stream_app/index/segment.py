@@ -34,6 +34,8 @@ ROW_FILES = (PHOTO_IDS, VERSIONS, VECTORS)
 #: What makes a segment fast, and can be made anew from its rows.
 SPEED_FILES = (SIGNATURES_FILE, FOREST_FILE)
 
+NO_SCORE: Final = -1.0  # no dot product of unit vectors is less
+
 #: How much harder a search becomes that found too few because of a filter or of deaths.
 WIDENING: Final = 4
 #: Answers of `Tuning.effort` that are remembered: the same few are asked for again and again.
@@ -43,10 +45,14 @@ logger = logging.getLogger(__name__)
 
 
 class Query:
-    """What is searched for: a unit vector, float32 [dimensions], and its signature where it is asked for."""
+    """What is searched for: a unit vector, float32 [dimensions], and its signature where it is asked for.
+
+    `score_min` rises as hits are found: what scores less is none.
+    """
 
     def __init__(self, vector: np.ndarray) -> None:
         self.vector = vector
+        self.score_min = NO_SCORE
 
     @cached_property
     def signature(self) -> np.ndarray:
@@ -114,12 +120,12 @@ class Segment:
     ) -> tuple[np.ndarray, np.ndarray]:
         """At most the `k` best rows that live at `sequence`, and their exact scores.
 
-        Makes more of an effort until there are `least` (default: `k`); all rows are compared where that is cheaper,
-        and where `effort` is None.
+        Makes more of an effort until there are `least` (default: `k`), or until nothing better than
+        `query.score_min` can be expected; all rows are compared where that is cheaper, and where `effort` is None.
         """
         while effort is not None and WIDENING * effort.kept < len(self):
             rows, scores = self._by_effort(query, k, sequence, allow, effort)
-            if len(rows) >= (k if least is None else least):
+            if len(rows) >= (k if least is None else least) or query.score_min > NO_SCORE:
                 return rows, scores
             effort = effort.times(WIDENING)
         return _allowed(self._every_score(query.vector), self.photo_ids, self.died, k, sequence, allow)
@@ -131,7 +137,7 @@ class Segment:
         met = None
         if self._forest and effort.n_trees:
             met = self._forest.walk(query.vector, effort.search_k, effort.n_trees).candidates
-        sieved = self._sieve, query.signature, met, effort.kept
+        sieved = self._sieve, query.signature, met, effort.kept, sieve.reach_of(query.score_min)
         if allow is None:
             return closest(*sieved, self._vectors, query.vector, self.died, sequence, k)
         rows = sieve.sift(*sieved)

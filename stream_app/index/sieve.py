@@ -8,6 +8,7 @@ good as random orthogonal planes here, and thirty times as fast as a product wit
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -23,6 +24,8 @@ SPREAD_ROWS: Final = 8_192  # enough to see how differences are spread
 COARSE_TIMES: Final = 16  # so many times the rows that are kept in the end pass the first words
 ROUNDS: Final = 2
 MISSED: Final = 1 << 62
+EVERYWHERE: Final = 1.0
+DEVIATIONS: Final = 3.0  # beyond what is expected at an angle, which one in a thousand exceeds
 AHEAD: Final = 16  # rows whose signatures are on their way while one is looked at
 
 
@@ -46,14 +49,22 @@ class Sieve(NamedTuple):
         return cls(known, np.ascontiguousarray(known[:, :COARSE_WORDS].T))
 
 
-def sift(known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, keep: int) -> np.ndarray:
+def sift(
+    known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, keep: int, reach: float = EVERYWHERE
+) -> np.ndarray:
     """Of the rows `candidates` (int32 [n]; None: all) the `keep` nearest by signature, and what ties with the last.
 
-    `wanted` is the query's signature, uint64 [WORDS].
+    `wanted` is the query's signature, uint64 [WORDS]. Nothing is kept that by its signature lies farther away than
+    `reach`, an angle as a share of pi, but for chance.
     """
     if candidates is None:
-        return np.asarray(sift_all(known, wanted, keep))
-    return np.asarray(sift_some(known, wanted, candidates, keep))
+        return np.asarray(sift_all(known, wanted, keep, reach))
+    return np.asarray(sift_some(known, wanted, candidates, keep, reach))
+
+
+def reach_of(score: float) -> float:
+    """The angle, as a share of pi, of unit vectors with this dot product."""
+    return math.acos(max(-1.0, min(1.0, score))) / math.pi
 
 
 def ranks(known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, sought: np.ndarray) -> np.ndarray:
@@ -113,47 +124,57 @@ def _difference(known, row, wanted):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def sift_some(known, wanted, candidates, keep):  # type: ignore[no-untyped-def]
+def sift_some(known, wanted, candidates, keep, reach):  # type: ignore[no-untyped-def]
     """`sift` among candidates, for compiled code."""
-    if len(candidates) <= keep:
+    if len(candidates) <= keep and reach >= EVERYWHERE:
         return candidates
     differences = np.empty(len(candidates), np.uint16)
     for place in range(len(candidates)):
         if place + AHEAD < len(candidates):
             prefetch(known.fine, candidates[place + AHEAD], 0)
         differences[place] = _difference(known.fine, candidates[place], wanted)
-    return candidates[_nearest(differences, keep, 64 * WORDS, 1)]
+    return candidates[_nearest(differences, keep, 64 * WORDS, reach, 1)]
 
 
 @compiled()
-def sift_all(known, wanted, keep):  # type: ignore[no-untyped-def]
+def sift_all(known, wanted, keep, reach):  # type: ignore[no-untyped-def]
     """`sift` among all rows, for compiled code."""
     one, other = known.coarse
     differences = np.empty(len(one), np.uint16)
     for row in range(len(one)):
         differences[row] = bit_count(one[row] ^ wanted[0]) + bit_count(other[row] ^ wanted[1])
     step = 1 + len(one) // SPREAD_ROWS
-    return sift_some(known, wanted, _nearest(differences, COARSE_TIMES * keep, 64 * COARSE_WORDS, step), keep)
+    promising = _nearest(differences, COARSE_TIMES * keep, 64 * COARSE_WORDS, reach, step)
+    return sift_some(known, wanted, promising, keep, reach)
 
 
 @compiled()
-def _nearest(differences, keep, bits, step):  # type: ignore[no-untyped-def]
-    """Places, int32, of the `keep` least differences, and of those that tie with the last.
+def _nearest(differences, keep, bits, reach, step):  # type: ignore[no-untyped-def]
+    """Places, int32, of the `keep` least differences, and of those that tie with the last, within reach.
 
     How the differences are spread is seen from every `step`th; from some it is guessed, and more are kept.
     """
+    within = _within(differences, bits * reach + DEVIATIONS * math.sqrt(bits * reach * (1 - reach)))
+    if len(within) <= keep:
+        return within
     spread = np.zeros(bits + 1, np.int64)
     for place in range(0, len(differences), step):
         spread[differences[place]] += 1
     wished = keep if step == 1 else keep + keep // 4
-    farthest = _farthest(spread, min(wished, len(differences)) // step)
-    kept = np.empty(len(differences), np.int32)
+    return _within(differences, _farthest(spread, min(wished, len(differences)) // step))
+
+
+@compiled()
+def _within(differences, farthest):  # type: ignore[no-untyped-def]
+    """Places, int32, of the differences up to `farthest`."""
+    places = np.empty(len(differences), np.int32)
+    limit = np.uint16(min(farthest, 65_535.0))
     count = 0
     for place in range(len(differences)):
-        if differences[place] <= farthest:
-            kept[count] = place
+        if differences[place] <= limit:
+            places[count] = place
             count += 1
-    return kept[:count]
+    return places[:count]
 
 
 @compiled()

@@ -10,7 +10,7 @@ import numpy as np
 from stream_app.index.effort import share_of
 from stream_app.index.memtable import MemtableView
 from stream_app.index.ranking import Allow, Hit, bounded, ranked
-from stream_app.index.segment import Query, Segment
+from stream_app.index.segment import NO_SCORE, Query, Segment
 
 
 class Search(NamedTuple):
@@ -39,21 +39,25 @@ class Snapshot(NamedTuple):
     def search(self, query: Query, k: int, how: Search) -> list[Hit]:
         """The `k` best hits, best first.
 
-        Each segment is first asked for its share of the neighbours, as if they lay evenly; one that turns out to hold
-        more is asked again.
+        Each segment, the largest first, is asked for its share of the neighbours, as if they lay evenly, and for
+        none that would come behind the `k` that are found already; one that turns out to hold more is asked again.
         """
         if not self.memtables and not self.segments:
             return []
+        segments = sorted(self.segments, key=len, reverse=True)
+        total = sum(map(len, segments)) + sum(len(each.photo_ids) for each in self.memtables)
+        shares = [share_of(k, len(each), total) for each in segments]
         found = [Found(each, *each.nearest(query.vector, k, self.sequence, how.allow)) for each in self.memtables]
-        total = sum(map(len, self.segments)) + sum(len(each.photo_ids) for each in self.memtables)
-        shares = [share_of(k, len(each), total) for each in self.segments]
-        segments_found = [self._of(*each, query, k, how) for each in zip(self.segments, shares, strict=True)]
-        best = _best([*found, *segments_found], k)
-        counts = np.bincount(best.origins, minlength=len(found) + len(shares))[len(found) :]
+        for segment, share in zip(segments, shares, strict=True):
+            query.score_min = _kth_score(found, k)
+            found.append(self._of(segment, share, query, k, how))
+        best = _best(found, k)
+        counts = np.bincount(best.origins, minlength=len(found))[len(self.memtables) :].tolist()
         more = [place for place, share in enumerate(shares) if share < k and counts[place] >= share]
         for place in more:
-            segments_found[place] = self._of(self.segments[place], k, query, k, how)
-        return _hits(_best([*found, *segments_found], k) if more else best)
+            query.score_min = _kth_score(found, k)
+            found[len(self.memtables) + place] = self._of(segments[place], k, query, k, how)
+        return _hits(_best(found, k) if more else best)
 
     def photo_ids(self) -> Iterator[int]:
         """Every living photo, each once."""
@@ -64,6 +68,12 @@ class Snapshot(NamedTuple):
     def _of(self, segment: Segment, share: int, query: Query, k: int, how: Search) -> Found:
         effort = segment.effort(share, how.recall, outside=how.outside)
         return Found(segment, *segment.nearest(query, k, self.sequence, how.allow, effort, share))
+
+
+def _kth_score(found: Sequence[Found], k: int) -> float:
+    """What a row must score to be among the `k` best of what is found; any score while there are fewer."""
+    scores = np.concatenate([each.scores for each in found]) if found else np.empty(0)
+    return float(np.partition(scores, len(scores) - k)[-k]) if len(scores) >= k else NO_SCORE
 
 
 class _Best(NamedTuple):
