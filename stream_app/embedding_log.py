@@ -16,15 +16,19 @@ Appended = tuple[int, EmbeddingRecord]
 
 
 class EmbeddingLog:
-    """The durable truth of one vision model, one compacted partition beside each partition of activity."""
+    """The durable truth of one vision model, one compacted partition beside each partition of activity.
 
-    def __init__(self, topic: Topic, name: str, settings: Settings) -> None:
+    Who only reads has no use for `topic`, which is what records are sent to.
+    """
+
+    def __init__(self, topic: Topic | None, name: str, settings: Settings) -> None:
         self.name = name
         self._topic = topic
         self._settings = settings
 
     async def append(self, partition: int, records: Sequence[EmbeddingRecord]) -> list[int]:
         """Append records in their order; returns their offsets once the broker has confirmed them all."""
+        assert self._topic, "opened for reading only"
         sent = [
             await self._topic.send(key=photo_key(record.photo_id), value=record_to_bytes(record), partition=partition)
             for record in records

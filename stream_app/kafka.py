@@ -73,7 +73,7 @@ async def consumer(settings: Settings, *topics: str, **options: Any) -> AsyncIte
         yield client
 
 
-async def read_topic(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
+async def read_topic(settings: Settings, topic: str) -> AsyncGenerator[ConsumerRecord, None]:
     """Every record that `topic` holds at this moment, those of a partition in their order.
 
     Raises SettingsError where there is no such topic, and ServiceUnavailable.

@@ -17,6 +17,7 @@ from stream_app.errors import SegmentCorrupt, ServiceUnavailable
 from stream_app.index.buckets import Entry, RedisBuckets
 from stream_app.index.ranking import Hit, best_hits
 from stream_app.index.shard import Shard, ShardSettings
+from stream_app.record_vectors import search_vectors
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
 from stream_app.settings import Settings
 from stream_app.versions import KIND_DELETED, Version
@@ -159,14 +160,7 @@ class LiveIndex:
 
     def search_vectors(self, records: Sequence[EmbeddingRecord]) -> np.ndarray:
         """float32 [n, search_dimensions] of the embedded photos among `records`, in their order."""
-        photos = [each for each in records if isinstance(each, PhotoEmbedded)]
-        if not photos:
-            return np.empty((0, self._space.search_dimensions), np.float32)
-        image_embeddings = np.stack([each.image_embedding for each in photos])
-        label_indices = np.stack([each.label_indices for each in photos])
-        label_scores = np.stack([each.label_scores for each in photos])
-        joint_embeddings = self._space.project(image_embeddings, label_indices, label_scores)
-        return self._space.search_vectors(image_embeddings, joint_embeddings)
+        return search_vectors(self._space, records)
 
     def _open_shard(self, partition: int, log_id: str) -> Shard:
         """The shard on disk; a damaged one is begun anew, since the log has all of it."""

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from stream_app.errors import QueryRejected, ServiceUnavailable
 from stream_app.index import scripts
 from stream_app.index.layouts import Layouts, Pointer
-from stream_app.index.lsh import Hyperplanes
+from stream_app.index.lsh import TABLE_COUNT, Hyperplanes
 from stream_app.index.ranking import Allow, Hit, best_hits
 from stream_app.index.redis_calls import answering, call, call_all
 from stream_app.index.scripts import Script
@@ -45,9 +45,9 @@ BUCKET_PHOTOS_MAX = 128
 SCAN_PHOTOS_MAX = 1_000
 #: Photos of one page of a scan, half a megabyte.
 SCAN_PAGE = 1_000
-CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 2_000
+CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 2_500
 #: Bits of a table before anything is known of the photos; the buckets are cut further as they fill.
-COLD_BITS, COLD_DEPTH = 6, 24
+COLD_BITS, COLD_DEPTH = 8, 24
 #: How often a read or a write may meet a pointer that has just been moved.
 MOVES_MAX = 10
 #: What a search answers instead of candidates where the partition is better read whole.
@@ -57,9 +57,9 @@ USED_KEY, USED_SECONDS = "sightline:spaces", 60.0
 _Values = Callable[[Hyperplanes], Sequence[tuple[int, bytes]]]
 
 
-def cold_planes(dimensions: int) -> Hyperplanes:
+def cold_planes(dimensions: int, *, table_count: int = TABLE_COUNT) -> Hyperplanes:
     """The random planes that every worker begins with."""
-    return Hyperplanes(dimensions, bits_per_key=COLD_BITS, depth=COLD_DEPTH)
+    return Hyperplanes(dimensions, bits_per_key=COLD_BITS, depth=COLD_DEPTH, table_count=table_count)
 
 
 class RedisBuckets:
@@ -74,7 +74,7 @@ class RedisBuckets:
         self.client = client
         self.space_id = space_id
         self.layouts = Layouts(client, space_id=space_id, first=planes)
-        self._dimensions = planes.dimensions
+        self.dimensions = planes.dimensions
         self._used_at = -USED_SECONDS
 
     async def put_many(self, partition: int, entries: Sequence[Entry], *, again: bool = False) -> list[bool]:
@@ -94,7 +94,7 @@ class RedisBuckets:
         """The `k` photos found nearest to `vector`, best first; fewer only when the partition has no more."""
         if k < 1:
             raise QueryRejected("k is out of range", expected="at least 1", received=str(k))
-        query = unit_vector(vector, self._dimensions)
+        query = unit_vector(vector, self.dimensions)
         for _ in range(MOVES_MAX):
             serving = (await self.layouts.pointer(partition)).serving
             try:
@@ -127,6 +127,20 @@ class RedisBuckets:
             values = self.client.hscan_iter(self.key(partition, serving, "v"), count=SCAN_PAGE)
             return {int(photo_id): version_in(value) async for photo_id, value in values}
 
+    async def removals(self, partition: int) -> list[tuple[int, Version]]:
+        """The removed photos that are remembered, and when each was removed."""
+        serving = (await self.layouts.look(partition)).serving
+        found: list[tuple[int, Version]] = []
+        with answering():
+            photo_ids = [
+                each async for each in self.client.sscan_iter(self.key(partition, serving, "d"), count=SCAN_PAGE)
+            ]
+            for first in range(0, len(photo_ids), SCAN_PAGE):
+                page = photo_ids[first : first + SCAN_PAGE]
+                values = await self.client.hmget(self.key(partition, serving, "v"), page)
+                found += [(int(each), version_in(value)) for each, value in zip(page, values, strict=True) if value]
+        return found
+
     async def fill(
         self, partition: int, layout_id: str, entries: Sequence[Entry], removals: Sequence[tuple[int, Version]]
     ) -> bool:
@@ -138,6 +152,20 @@ class RedisBuckets:
         values = [*values_of(planes, entries), *((photo_id, version.pack()) for photo_id, version in removals)]
         answers = await self._put(partition, pointer, planes, values, again=False)
         return not values or answers is not None
+
+    async def serve(self, script: Script, partition: int, *arguments: Any) -> Any:
+        """What a script answers about the layout in service; None where nothing was ever written.
+
+        Raises ServiceUnavailable when that layout was switched in this moment.
+        """
+        pointer = await self.layouts.look(partition)
+        if not pointer.serving:
+            return None
+        keys, layout = self.arguments(partition, pointer, await self.layouts.planes(pointer.serving))
+        answer = await call(self.client, script, keys, *layout, *arguments)
+        if answer is None:
+            raise _restless(partition)
+        return answer
 
     def key(self, partition: int, layout_id: str, rest: str) -> str:
         """The name of a key of one layout in one partition."""

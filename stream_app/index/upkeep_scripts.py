@@ -7,24 +7,30 @@ from __future__ import annotations
 
 from stream_app.index.scripts import FENCE, LAYOUT, READING_FENCE, script
 
-#: Living photos that are missing from a bucket. ARGV: the layout, [7] cursor, [8] photos wished. Answers the next
-#: cursor, and their ids.
+#: A page of what is known. ARGV: the layout, [7] cursor, [8] photos wished, [9] "1" to add photos to buckets that
+#: lack them. Answers the next cursor, the living photos that some bucket lacked, and photo_id and version in turn.
 CHECK_PHOTOS = script(
     LAYOUT,
     READING_FENCE,
     """
-local astray = {}
+local astray, known = {}, {}
 local page = redis.call('HSCAN', values, ARGV[7], 'COUNT', ARGV[8])
 for at = 1, #page[2], 2 do
   local photo_id, value = page[2][at], page[2][at + 1]
   local held = true
   for table = 0, #value > 21 and tables - 1 or -1 do
     local key = key_in(value, table)
-    held = held and redis.call('SISMEMBER', bucket_of(table, depth_of(table, key), key), photo_id) == 1
+    local bucket = bucket_of(table, depth_of(table, key), key)
+    if redis.call('SISMEMBER', bucket, photo_id) == 0 then
+      held = false
+      if ARGV[9] == '1' then redis.call('SADD', bucket, photo_id) end
+    end
   end
   if not held then astray[#astray + 1] = photo_id end
+  known[#known + 1] = photo_id
+  known[#known + 1] = string.sub(value, 1, 21)
 end
-return {page[1], astray}
+return {page[1], astray, known}
 """,
 )
 
@@ -92,5 +98,15 @@ local before = redis.call('HGET', KEYS[1], 'serving') or ''
 redis.call('HSET', KEYS[1], 'serving', ARGV[1])
 redis.call('HDEL', KEYS[1], 'filling')
 return before
+"""
+)
+
+#: Remove keys of a layout that is neither serving nor being filled. KEYS: the pointer, then those keys. ARGV: [1] the
+#: layout, "" for the pointer itself, [2] "1" for a space that nobody uses. Answers how many were removed.
+REMOVE_LAYOUT_KEYS = script(
+    """
+local now = redis.call('HMGET', KEYS[1], 'serving', 'filling')
+if ARGV[2] ~= '1' and (ARGV[1] == '' or now[1] == ARGV[1] or now[2] == ARGV[1]) then return 0 end
+return redis.call('UNLINK', unpack(KEYS, 2))
 """
 )
