@@ -108,7 +108,7 @@ def _read_vectors(path: Path, count: int) -> np.ndarray:
     try:
         matrix = np.load(path, allow_pickle=False)[:count].astype(np.float32)
         lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    except (OSError, ValueError, TypeError, IndexError) as error:
+    except (OSError, EOFError, ValueError, TypeError, IndexError) as error:
         raise SettingsError(f"{path} cannot be read", expected="a .npy file of vectors", received=str(error)) from None
     if matrix.ndim != 2 or not np.isfinite(lengths).all() or not lengths.all():
         received = f"a shape of {matrix.shape}" if matrix.ndim != 2 else "zeros, or numbers that are not finite"
@@ -125,7 +125,8 @@ def _shard_vectors(settings: Settings, count: int) -> np.ndarray:
 
     space_id = read_manifest(bundle_dir(settings)).space_id
     folder = settings.data_dir / "index" / space_id
-    parts = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("*/segment-*/vectors.npy"))]
+    paths = [each for each in sorted(folder.glob("*/segment-*/vectors.npy")) if each.parent.suffix != ".tmp"]
+    parts = [np.load(each, mmap_mode="r") for each in paths]
     if not parts:
         raise SettingsError(
             "There are no vectors to report on",

@@ -9,8 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from stream_app.cli_progress import progress_bar
 from stream_app.running import with_running_services
@@ -43,13 +41,16 @@ def report(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(each) | {"bytes_per_photo": each.bytes_per_photo} for each in usages], indent=1))
         return
-    table = Table("space", "layout", "photos", "buckets", "photos a bucket", "values", "sets", "bytes a photo")
     for each in usages:
-        name = f"{each.layout_id} (serving)" if each.serving else each.layout_id
-        tables = _mega(each.value_bytes), _mega(each.bucket_bytes), f"{each.bytes_per_photo:,.0f}"
-        filled = f"{each.members / max(1, each.buckets):,.1f}"
-        table.add_row(each.space_id, name, f"{each.photos:,}", f"{each.buckets:,}", filled, *tables)
-    Console(highlight=False).print(table)
+        serving = ", serving" if each.serving else ""
+        mean = each.members / max(1, each.buckets)
+        click.echo(
+            f"space {each.space_id}, layout {each.layout_id}{serving}: {each.photos:,} photos of "
+            f"{each.bytes_per_photo:,.0f} bytes; values {_mega(each.value_bytes)}, "
+            f"{each.buckets:,} buckets of {mean:,.1f} photos {_mega(each.bucket_bytes)}"
+        )
+    if not usages:
+        click.echo("Redis holds no photos of ours.")
 
 
 @redis_commands.command()

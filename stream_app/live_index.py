@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,7 +153,9 @@ class LiveIndex:
         }
 
     async def seal_and_merge(self) -> None:
-        """Background work: seal what has grown, merge what the policy asks for."""
+        """Background work: seal what has grown, merge what the policy asks for; and say that the space is in use."""
+        with suppress(ServiceUnavailable):
+            await self._buckets.say_used()
         for holding in list(self._holdings.values()):
             if holding.shard.needs_seal():
                 await asyncio.to_thread(self._seal, holding)

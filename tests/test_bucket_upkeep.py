@@ -127,6 +127,17 @@ async def test_a_space_that_was_used_a_while_ago_stays(client):
     assert [await other.count(partition) for partition in range(2)] == [50, 50]
 
 
+async def test_a_worker_without_uploads_says_that_its_space_is_in_use(client):
+    """Its background work does, though nothing is written for weeks."""
+    own, other = await filled(client, "own"), await filled(client, "other")
+    await client.hset(USED_KEY, "other", int(time.time()) - 1_000 * 3600)
+    restarted = RedisBuckets(client, space_id="other", planes=OLD)
+    await restarted.say_used()
+
+    assert await expire(own, idle_hours=1) == 0
+    assert await other.count(0) == 50
+
+
 async def test_layouts_that_no_pointer_names_go_when_nobody_has_asked_for_them(client):
     """Not at once: it may be one that is about to be announced."""
     buckets = await filled(client, "one")

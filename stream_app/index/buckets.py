@@ -167,6 +167,13 @@ class RedisBuckets:
             raise _restless(partition)
         return answer
 
+    async def say_used(self) -> None:
+        """Now and then, so that nobody takes this space for one that may go."""
+        if time.monotonic() - self._used_at >= USED_SECONDS:
+            with answering():
+                await self.client.hset(USED_KEY, self.space_id, int(time.time()))
+            self._used_at = time.monotonic()
+
     def key(self, partition: int, layout_id: str, rest: str) -> str:
         """The name of a key of one layout in one partition."""
         return self.layouts.key(partition, f"{layout_id}:{rest}")
@@ -184,7 +191,7 @@ class RedisBuckets:
         pointer = await self.layouts.pointer(partition)
         for _ in range(MOVES_MAX):
             if pointer.serving and await self._write_all(partition, pointer, values, again, changed):
-                await self._say_used()
+                await self.say_used()
                 return changed
             pointer = await self.layouts.begin(partition)
         raise _restless(partition)
@@ -238,13 +245,6 @@ class RedisBuckets:
         if answer is None:
             raise _Moved
         return answer
-
-    async def _say_used(self) -> None:
-        """So that nobody takes this space for one that may go."""
-        if time.monotonic() - self._used_at >= USED_SECONDS:
-            with answering():
-                await self.client.hset(USED_KEY, self.space_id, int(time.time()))
-            self._used_at = time.monotonic()
 
 
 class _Moved(Exception):

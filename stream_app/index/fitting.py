@@ -21,7 +21,7 @@ SAMPLE_MIN = 1_000
 DEPTH = 24
 #: Photos in a bucket, on average, that a layout is begun with: Redis keeps a set of so many at little more than its
 #: members, and a search reads few that are not near.
-BUCKET_PHOTOS = 64
+BUCKET_PHOTOS = 32
 QUERIES, NEIGHBOURS, TRIAL_VECTORS_MAX, TRIAL_RECALL = 200, 10, 20_000, 0.9
 WIDTHS, EVENINGS = (8, 12, 16, 24), (0.25, 0.5)
 
@@ -85,7 +85,7 @@ def _trials(sample: np.ndarray, bits: int, table_count: int, seed: int) -> Itera
     order = np.random.default_rng(seed).permutation(len(sample))
     queries, vectors = sample[order[:QUERIES]], sample[order[QUERIES : QUERIES + TRIAL_VECTORS_MAX]]
     wanted = nearest(queries, vectors, NEIGHBOURS)
-    most = max(2, 2 * len(vectors) >> bits)
+    most = max(2, 4 * len(vectors) >> bits)  # Redis cuts at 128
     for recipe in (Recipe(width, evening) for width in WIDTHS for evening in EVENINGS):
         planes = planes_after(vectors, recipe, bits_per_key=bits, table_count=table_count, seed=seed)
         until = Forest(planes, vectors, bucket_photos_max=most).candidates_until(queries, wanted)
