@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,10 +25,21 @@ PLANES = Hyperplanes(DIMENSIONS, bits_per_key=4, depth=20)
 
 
 @pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[list[int]]:
-    real = request.config.getoption("--services") == "real"
-    with running_cluster(tmp_path_factory.mktemp("cluster"), real=real) as running:
-        yield running
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], list[int]]]:
+    """The ports of a Cluster by the kind of services, started when it is first asked for."""
+    with ExitStack() as closing:
+
+        @cache
+        def started(services: str) -> list[int]:
+            folder = tmp_path_factory.mktemp(f"cluster-{services}")
+            return closing.enter_context(running_cluster(folder, real=services == "real"))
+
+        yield started
+
+
+@pytest.fixture
+def ports(clusters: Callable[[str], list[int]], services: str) -> list[int]:
+    return clusters(services)
 
 
 @pytest.fixture
