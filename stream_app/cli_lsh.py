@@ -50,7 +50,7 @@ def fit(sample: int, quiet: bool) -> None:
         done = asyncio.run(refit(settings, space, sample_count=sample, say=say))
     for trial in done.trials:
         width, evening = trial.recipe
-        click.echo(f"width {width:2}, evening {evening:.2f}: {trial.candidates:,} candidates for a recall of .9")
+        click.echo(f"width {width:2}, evening {evening:.2f}: {trial.candidates:,} candidates to be read")
     click.echo(
         f"Layout {done.layout_id} serves {done.photos:,} photos, {done.bits_per_key} bits a key, fitted to "
         f"{done.sampled:,}; {done.keys_expired:,} keys of former layouts removed"

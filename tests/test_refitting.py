@@ -81,16 +81,18 @@ async def test_no_search_sees_a_half_filled_layout(album, space, buckets):
     await write(buckets, space, records)
     seen: list[set[int]] = []
 
-    async def search_on() -> None:
-        while True:
-            seen.append(await findable(buckets))
-            await asyncio.sleep(0)
+    switched = asyncio.Event()
 
-    searching = asyncio.create_task(search_on())
-    await fill_and_switch(buckets, VectorLog(album, space), another(space), 1)
+    async def search_on() -> None:
+        while not switched.is_set():
+            seen.append(await findable(buckets))
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        group.create_task(search_on())
+        await fill_and_switch(buckets, VectorLog(album, space), another(space), 1)
+        switched.set()
     seen.append(await findable(buckets))
-    searching.cancel()
-    await asyncio.wait([searching])
 
     assert len(seen) > 3
     assert all(each == set(range(600)) for each in seen)

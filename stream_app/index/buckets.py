@@ -38,14 +38,15 @@ __all__ = ["Entry", "RedisBuckets", "cold_planes"]
 
 #: Entries one call of the script writes: Redis serves nobody else meanwhile, for about a millisecond.
 ENTRIES_PER_CALL = 50
-#: A bucket above this is cut by its next bit. Far below the 512 from which on Redis keeps a set of integers at seven
-#: times the memory, and small enough that a search reads what is near and not what shares a bucket with it.
-BUCKET_PHOTOS_MAX = 128
+#: A bucket above this is cut by its next bit. Small enough that a search reads what is near and not what happens to
+#: share a bucket with it; large enough that Redis spends little more on a set than its members, and far below the 512
+#: from which on it keeps a set of integers at seven times the memory.
+BUCKET_PHOTOS_MAX = 32
 #: A partition of at most so many photos is read whole: exact, and quicker than hunting through empty buckets.
 SCAN_PHOTOS_MAX = 1_000
 #: Photos of one page of a scan, half a megabyte.
 SCAN_PAGE = 1_000
-CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 2_500
+CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 3_000
 #: Bits of a table before anything is known of the photos; the buckets are cut further as they fill.
 COLD_BITS, COLD_DEPTH = 8, 24
 #: How often a read or a write may meet a pointer that has just been moved.

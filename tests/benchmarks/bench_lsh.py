@@ -5,7 +5,7 @@
 On two kinds of vectors: a mixture of clusters whose directions count less and less, 200-D, made by a seed; and search
 vectors of 24,000 photographs (Tiny ImageNet through the default bundle), where ../shared/data lies beside the project.
 Queries are never indexed. Candidates are counted, not timed: those that a search has read, in the order of its probes,
-when it has met so many of the ten nearest. "cut" planes are what Redis holds: buckets above 128 photos are cut by their
+when it has met so many of the ten nearest. "cut" planes are what Redis holds: buckets above 32 photos are cut by their
 next bits, and random ones begin with 8 bits. The others have plain buckets of about 32 and of about 4 photos.
 Writes lsh.md, lsh.json and lsh.png into bench-out/.
 """
