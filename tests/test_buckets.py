@@ -254,6 +254,17 @@ async def test_a_worker_with_other_planes_follows_those_in_redis(buckets, client
     assert sorted((await bucket_members(client)).values()) == [{b"1", b"2"}] * PLANES.table_count
 
 
+async def test_a_worker_that_found_nothing_finds_what_another_one_wrote_since(buckets, client):
+    """It looks for the layout again as long as there is none."""
+    vector = unit(1)[0]
+    other = RedisBuckets(client, space_id="space", planes=PLANES)
+    assert await other.search(0, vector, 1) == []
+
+    await buckets.put_many(0, [Entry(1, at(1), vector)])
+
+    assert [hit.photo_id for hit in await other.search(0, vector, 1)] == [1]
+
+
 async def test_a_layout_that_redis_has_lost_is_named(buckets, client):
     """By a worker that does not have it either."""
     vector = unit(1)[0]

@@ -36,8 +36,8 @@ from stream_app.versions import Version
 
 __all__ = ["Entry", "RedisBuckets", "cold_planes"]
 
-#: Entries one call of the script writes: Redis serves nobody else meanwhile, for about a millisecond.
-ENTRIES_PER_CALL = 50
+#: Entries one call of the script writes: Redis serves nobody else meanwhile, for a millisecond or two.
+ENTRIES_PER_CALL = 20
 #: A bucket above this is cut by its next bit. Small enough that a search reads what is near and not what happens to
 #: share a bucket with it; large enough that Redis spends little more on a set than its members, and far below the 512
 #: from which on it keeps a set of integers at seven times the memory.

@@ -47,7 +47,7 @@ class Layouts:
     async def pointer(self, partition: int) -> Pointer:
         """As it was last seen; a script that is called with it says when it is outdated."""
         known = self._pointers.get(partition)
-        return known or await self.look(partition)
+        return known if known and known.serving else await self.look(partition)
 
     async def look(self, partition: int) -> Pointer:
         """As it is now."""
