@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
-import redis.asyncio
 from faust.exceptions import ConsumerNotStarted
 from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
@@ -25,10 +24,10 @@ from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.index.buckets import RedisBuckets
-from stream_app.index.lsh import Hyperplanes
 from stream_app.live_index import LiveIndex
 from stream_app.local_services import faust_settings
 from stream_app.photos import PhotoReader
+from stream_app.redis_client import RedisClient, connect, first_planes
 from stream_app.roots import PublishedRoots
 from stream_app.search import AlbumRoom, LiveAlbum
 from stream_app.settings import Settings
@@ -66,8 +65,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     )
     photos: RowTable[PhotoRow] = _row_table(app, "photos", PhotoRow, settings)
     embedded: RowTable[EmbeddedRow] = _row_table(app, "embedded", EmbeddedRow, settings)
-    redis_client = redis.asyncio.from_url(settings.redis_url)
-    planes = Hyperplanes(space.search_dimensions)
+    redis_client = connect(settings)
+    planes = first_planes(settings, space)
     buckets = RedisBuckets(redis_client, space_id=space.space_id, planes=planes)
     index = LiveIndex(settings, space, embeddings, buckets)
 
@@ -205,7 +204,7 @@ def _keep_house(
     encoder: AsyncEncoder,
     index: LiveIndex,
     reader: PhotoReader,
-    redis_client: redis.asyncio.Redis,
+    redis_client: RedisClient,
 ) -> None:
     """Start and stop what has a life of its own, and seal and merge between."""
 

@@ -14,7 +14,9 @@ from stream_app import __version__
 from stream_app.cli_bundles import bundles, export
 from stream_app.cli_index import index
 from stream_app.cli_joint import evaluate
+from stream_app.cli_lsh import lsh
 from stream_app.cli_projector import projector
+from stream_app.cli_redis import redis_commands
 from stream_app.cli_train import train
 from stream_app.cli_words import words
 from stream_app.errors import SightlineError
@@ -159,7 +161,9 @@ main.add_command(click.Group("bundle", commands={"build": bundles.commands["buil
 main.add_command(evaluate)
 main.add_command(export)
 main.add_command(index)
+main.add_command(lsh)
 main.add_command(projector)
+main.add_command(redis_commands)
 main.add_command(train)
 main.add_command(words)
 

@@ -81,6 +81,10 @@ class SegmentCorrupt(SightlineError):
     """A file of the index is damaged; the message names it."""
 
 
+class LayoutRejected(SightlineError):
+    """A layout of the LSH buckets is damaged or for other vectors, or there are too few vectors to fit one."""
+
+
 class RecordCorrupt(SightlineError):
     """Bytes on the embeddings topic are no embedding record."""
 

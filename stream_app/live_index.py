@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from stream_app.errors import SegmentCorrupt, ServiceUnavailable
 from stream_app.index.buckets import Entry, RedisBuckets
 from stream_app.index.ranking import Hit, best_hits
 from stream_app.index.shard import Shard, ShardSettings
+from stream_app.record_vectors import search_vectors
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
 from stream_app.settings import Settings
 from stream_app.versions import KIND_DELETED, Version
@@ -160,7 +162,9 @@ class LiveIndex:
         }
 
     async def seal_and_merge(self) -> None:
-        """Background work: seal what has grown, merge what the policy asks for."""
+        """Background work: seal what has grown, merge what the policy asks for; and say that the space is in use."""
+        with suppress(ServiceUnavailable):
+            await self._buckets.say_used()
         for holding in list(self._holdings.values()):
             if holding.shard.needs_seal():
                 await asyncio.to_thread(self._seal, holding)
@@ -168,14 +172,7 @@ class LiveIndex:
 
     def search_vectors(self, records: Sequence[EmbeddingRecord]) -> np.ndarray:
         """float32 [n, search_dimensions] of the embedded photos among `records`, in their order."""
-        photos = [each for each in records if isinstance(each, PhotoEmbedded)]
-        if not photos:
-            return np.empty((0, self._space.search_dimensions), np.float32)
-        image_embeddings = np.stack([each.image_embedding for each in photos])
-        label_indices = np.stack([each.label_indices for each in photos])
-        label_scores = np.stack([each.label_scores for each in photos])
-        joint_embeddings = self._space.project(image_embeddings, label_indices, label_scores)
-        return self._space.search_vectors(image_embeddings, joint_embeddings)
+        return search_vectors(self._space, records)
 
     def _open_shard(self, partition: int, log_id: str) -> Shard:
         """The shard on disk; a damaged one is begun anew, since the log has all of it."""

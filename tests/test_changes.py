@@ -9,7 +9,6 @@ from pathlib import Path
 
 import faust
 import pytest
-import redis.asyncio
 from colours import colour_photo
 from faust_events import faust_event
 
@@ -24,10 +23,10 @@ from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import EventRejected, PhotoNotFound
 from stream_app.index.buckets import RedisBuckets
-from stream_app.index.lsh import Hyperplanes
 from stream_app.live_index import LiveIndex
 from stream_app.local_services import faust_settings
 from stream_app.photos import PhotoReader
+from stream_app.redis_client import connect, first_planes
 from stream_app.search import AlbumRoom, LiveAlbum
 from stream_app.settings import Settings
 from stream_app.tables import RowTable
@@ -45,8 +44,8 @@ async def room(settings: Settings, tiny_bundle: Path) -> AsyncIterator[ChangeRoo
     options = faust_settings(settings) | {"broker": settings.broker_url, "datadir": settings.data_dir / "faust"}
     app = faust.App(settings.app_id, autodiscover=False, **options)
     embeddings = EmbeddingLog(_topic(app, name := topics.embeddings_topic(settings, vision_id)), name, settings)
-    client = redis.asyncio.from_url(settings.redis_url)
-    buckets = RedisBuckets(client, space_id=space.space_id, planes=Hyperplanes(space.search_dimensions))
+    client = connect(settings)
+    buckets = RedisBuckets(client, space_id=space.space_id, planes=first_planes(settings, space))
     index = LiveIndex(settings, space, embeddings, buckets)
     async with app.producer:
         await index.open(range(settings.partition_count), "log")

@@ -5,7 +5,16 @@ import itertools
 import numpy as np
 import pytest
 
-from stream_app.index.lsh import Hyperplanes, Probe, Signatures, bits_for, cosine_estimate, hamming
+from stream_app.index.lsh import (
+    Hyperplanes,
+    Probe,
+    Signatures,
+    bits_for,
+    cosine_error,
+    cosine_estimate,
+    hamming,
+    keys_of,
+)
 
 
 def unit(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
@@ -22,7 +31,7 @@ def test_the_same_seed_cuts_the_same_buckets():
     assert (one.bucket_keys(vectors) == other.bucket_keys(vectors)).all()
 
 
-@pytest.mark.parametrize("changed", [{"seed": 2}, {"bits_per_key": 13}, {"table_count": 9}])
+@pytest.mark.parametrize("changed", [{"seed": 2}, {"bits_per_key": 13}, {"table_count": 9}, {"depth": 20}])
 def test_another_layout_has_another_name(changed):
     """Keys of different layouts mean different things, and must never be mixed."""
     assert Hyperplanes(32, **changed).layout_id != Hyperplanes(32).layout_id
@@ -49,6 +58,21 @@ def test_a_key_tells_the_side_of_every_plane():
 def test_bits_follow_the_number_of_photos(photo_count, bits):
     """About four photos a bucket, between 4 and 24 bits."""
     assert bits_for(photo_count) == bits
+
+
+def test_bits_follow_the_members_that_a_bucket_should_have():
+    """Sixteen times as many are four bits less."""
+    assert bits_for(10**6, bucket_photos=64) == bits_for(10**6) - 4
+
+
+def test_a_bucket_key_is_the_beginning_of_the_whole_key():
+    """The planes beyond `bits_per_key` cut what the first ones leave together."""
+    planes, vectors = Hyperplanes(16, bits_per_key=6, depth=20), unit(100, 16)
+
+    whole = keys_of(planes.all_margins(vectors))
+
+    assert whole.max() >= 2**19
+    assert (whole % np.uint64(64) == planes.bucket_keys(vectors)).all()
 
 
 def test_bits_out_of_range_are_refused():
@@ -102,16 +126,19 @@ def test_probing_finds_near_photos_in_few_buckets():
     assert found >= 48
 
 
-@pytest.mark.parametrize(("bits", "error_max"), [(64, 0.18), (128, 0.12), (256, 0.085)])
+@pytest.mark.parametrize(("bits", "error_max"), [(32, 0.27), (64, 0.18), (96, 0.15), (128, 0.12), (256, 0.085)])
 def test_signatures_estimate_the_cosine(bits, error_max):
     """Root mean square error on random pairs in 200 dimensions; random planes have .095 at 256 bits."""
     one, other = unit(4_000, 200, seed=2), unit(4_000, 200, seed=3)
-    signatures = Signatures(200, bits=bits)
 
-    estimates = signatures.cosines(signatures.of(one), signatures.of(other))
-    error = np.sqrt(np.mean((estimates - np.einsum("ij,ij->i", one, other)) ** 2))
+    assert 0.5 * error_max < cosine_error(one, other, bits) < error_max
 
-    assert error < error_max
+
+@pytest.mark.parametrize("bits", [0, 16, 48, 100])
+def test_signatures_have_a_multiple_of_32_bits(bits):
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match="multiple of 32"):
+        Signatures(32, bits=bits)
 
 
 def test_orthogonal_planes_estimate_better_than_random_ones():

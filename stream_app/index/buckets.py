@@ -2,207 +2,255 @@
 
 Keys of one partition share the hash tag `{space:partition}`, so that a Cluster keeps them on one node:
 
-    {space:partition}:<layout>:v                     hash: photo_id -> value
-    {space:partition}:<layout>:d                     set of the photo ids that are removed
-    {space:partition}:<layout>:b:<table>:<bucket>    set of the photo ids in a bucket (small integers)
+    {space:partition}:layout                       hash: the names of the layouts `serving` and, at times, `filling`
+    {space:partition}:<layout>:v                   hash: photo_id -> value
+    {space:partition}:<layout>:d                   set of the photo ids that are removed
+    {space:partition}:<layout>:b:<table>:<node>    set of the photo ids in a bucket (small integers)
+    {space:partition}:<layout>:s:<table>           set of the nodes that grew too large and were cut in two
 
-A value is the packed version (21 bytes), then for a living photo its bucket keys (3 bytes a table) and its
-vector (float16); a removed photo's value is the version alone.
+A value is the packed version (21 bytes), then for a living photo its keys (3 bytes a table) and its vector (float16);
+a removed photo's value is the version alone. Two keys belong to no partition: `sightline:layout:<layout>` holds a
+layout, `sightline:spaces` says when a space was last used.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from redis.exceptions import NoScriptError, RedisError
 
 from stream_app.errors import QueryRejected, ServiceUnavailable
 from stream_app.index import scripts
-from stream_app.index.lsh import Hyperplanes
-from stream_app.index.ranking import Allow, Hit, best_hits, bounded, rerank
+from stream_app.index.layouts import Layouts, Pointer
+from stream_app.index.lsh import TABLE_COUNT, Hyperplanes
+from stream_app.index.ranking import Allow, Hit, best_hits
+from stream_app.index.redis_calls import answering, call, call_all
 from stream_app.index.scripts import Script
-from stream_app.index.vectors import unit_vector, unit_vectors
+from stream_app.index.values import Entry, Rows, is_removed, packed_keys, values_of, vector_in, version_in
+from stream_app.index.vectors import unit_vector
 from stream_app.versions import Version
 
-VERSION_BYTES = 21
-KEY_BYTES = 3
-ID_DIGITS = 19
-ID_POWERS = 10 ** np.arange(ID_DIGITS - 1, -1, -1, dtype=np.int64)
+__all__ = ["Entry", "RedisBuckets", "cold_planes"]
 
-#: Entries one call of the script writes: Redis serves nobody else meanwhile, for about a millisecond.
-ENTRIES_PER_CALL = 50
+#: Entries one call of the script writes: Redis serves nobody else meanwhile, for a millisecond or two.
+ENTRIES_PER_CALL = 20
+#: A bucket above this is cut by its next bit. Small enough that a search reads what is near and not what happens to
+#: share a bucket with it; large enough that Redis spends little more on a set than its members, and far below the 512
+#: from which on it keeps a set of integers at seven times the memory.
+BUCKET_PHOTOS_MAX = 32
 #: A partition of at most so many photos is read whole: exact, and quicker than hunting through empty buckets.
 SCAN_PHOTOS_MAX = 1_000
 #: Photos of one page of a scan, half a megabyte.
 SCAN_PAGE = 1_000
-#: Buckets that one search looks into, round by round, until there are enough candidates.
-PROBES_PER_ROUND = (256, 768, 3_072)
-PROBES_PER_UNION = 32
-CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 2_000
+CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 3_000
+#: Bits of a table before anything is known of the photos; the buckets are cut further as they fill.
+COLD_BITS, COLD_DEPTH = 8, 24
+#: How often a read or a write may meet a pointer that has just been moved.
+MOVES_MAX = 10
+#: What a search answers instead of candidates where the partition is better read whole.
+SMALL = 1
+USED_KEY, USED_SECONDS = "sightline:spaces", 60.0
+
+_Values = Callable[[Hyperplanes], Sequence[tuple[int, bytes]]]
 
 
-class Entry(NamedTuple):
-    """One photo to put: its vector has `dimensions` numbers and unit length."""
-
-    photo_id: int
-    version: Version
-    vector: np.ndarray
+def cold_planes(dimensions: int, *, table_count: int = TABLE_COUNT) -> Hyperplanes:
+    """The random planes that every worker begins with."""
+    return Hyperplanes(dimensions, bits_per_key=COLD_BITS, depth=COLD_DEPTH, table_count=table_count)
 
 
 class RedisBuckets:
     """Buckets and vectors of all partitions of one space; `client` (redis.asyncio) must not decode.
 
-    Every method raises ServiceUnavailable when Redis does not answer or refuses.
+    `planes` are those of partitions that nobody has written to yet; for all others Redis knows them, and a worker
+    follows a switch with its very next search or write. Every method raises ServiceUnavailable when Redis does not
+    answer or refuses.
     """
 
     def __init__(self, client: Any, *, space_id: str, planes: Hyperplanes) -> None:
-        self._client = client
-        self._space_id = space_id
-        self._planes = planes
+        self.client = client
+        self.space_id = space_id
+        self.layouts = Layouts(client, space_id=space_id, first=planes)
+        self.dimensions = planes.dimensions
+        self._used_at = -USED_SECONDS
 
-    async def put_many(self, partition: int, entries: Sequence[Entry]) -> list[bool]:
+    async def put_many(self, partition: int, entries: Sequence[Entry], *, again: bool = False) -> list[bool]:
         """Add or replace photos; False for each whose version is not newer than what is known.
 
-        Raises VectorRejected, and puts none, when one vector is bad.
+        With `again` also the same version is written, to mend what was damaged. Raises VectorRejected, and puts
+        none, when one vector is bad.
         """
-        if not entries:
-            return []
-        vectors = unit_vectors([each.vector for each in entries], self._planes.dimensions)
-        keys = self._planes.bucket_keys(vectors).astype(">u4").view(np.uint8).reshape(len(entries), -1, 4)
-        packed_keys, narrow = keys[:, :, 4 - KEY_BYTES :], vectors.astype("<f2")
-        return await self._write(
-            partition,
-            [
-                (each.photo_id, each.version.pack() + packed_keys[at].tobytes() + narrow[at].tobytes())
-                for at, each in enumerate(entries)
-            ],
-        )
+        return await self._write(partition, len(entries), lambda planes: values_of(planes, entries), again)
 
     async def remove_many(self, partition: int, removals: Sequence[tuple[int, Version]]) -> list[bool]:
         """Remove photos and remember the versions, so that an older put later changes nothing."""
-        return await self._write(partition, [(photo_id, version.pack()) for photo_id, version in removals])
+        values = [(photo_id, version.pack()) for photo_id, version in removals]
+        return await self._write(partition, len(values), lambda planes: values)
 
     async def search(self, partition: int, vector: ArrayLike, k: int, *, allow: Allow | None = None) -> list[Hit]:
         """The `k` photos found nearest to `vector`, best first; fewer only when the partition has no more."""
         if k < 1:
             raise QueryRejected("k is out of range", expected="at least 1", received=str(k))
-        query = unit_vector(vector, self._planes.dimensions)
-        with _answering():
-            if await self._client.hlen(self._key(partition, "v")) > SCAN_PHOTOS_MAX:
-                hits = await self._probe(partition, query, k, allow)
-                if len(hits) == k:
-                    return hits
-            return await self._scan(partition, query, k, allow)
+        query = unit_vector(vector, self.dimensions)
+        for _ in range(MOVES_MAX):
+            serving = (await self.layouts.pointer(partition)).serving
+            try:
+                return await self._search(partition, serving, query, k, allow) if serving else []
+            except _Moved:
+                await self.layouts.look(partition)
+        raise _restless(partition)
 
     async def vector(self, partition: int, photo_id: int) -> np.ndarray | None:
         """The photo's vector, float32 [dimensions], or None when it is not here."""
-        with _answering():
-            value = await self._client.hget(self._key(partition, "v"), photo_id)
-        return (
-            None
-            if value is None or len(value) == VERSION_BYTES
-            else self._vectors(np.frombuffer(value, dtype=np.uint8)[None, :])[0]
-        )
+        serving = (await self.layouts.look(partition)).serving
+        with answering():
+            value = await self.client.hget(self.key(partition, serving, "v"), photo_id)
+        return None if value is None or is_removed(value) else vector_in(await self.layouts.planes(serving), value)
 
     async def count(self, partition: int) -> int:
         """The number of photos that can be found."""
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.hlen(self._key(partition, "v"))
-            pipe.scard(self._key(partition, "d"))
-            with _answering():
+        serving = (await self.layouts.look(partition)).serving
+        async with self.client.pipeline(transaction=False) as pipe:
+            pipe.hlen(self.key(partition, serving, "v"))
+            pipe.scard(self.key(partition, serving, "d"))
+            with answering():
                 known, removed = await pipe.execute()
         return known - removed
 
     async def versions(self, partition: int) -> dict[int, Version]:
         """The newest version known of every photo, also of the removed ones."""
-        with _answering():
-            values = self._client.hscan_iter(self._key(partition, "v"), count=SCAN_PAGE)
-            return {int(photo_id): Version.unpack(value[:VERSION_BYTES]) async for photo_id, value in values}
+        serving = (await self.layouts.look(partition)).serving
+        with answering():
+            values = self.client.hscan_iter(self.key(partition, serving, "v"), count=SCAN_PAGE)
+            return {int(photo_id): version_in(value) async for photo_id, value in values}
 
-    async def _write(self, partition: int, values: Sequence[tuple[int, bytes]]) -> list[bool]:
-        if not values:
-            return []
-        with _answering():
-            try:
-                answers = await self._put(partition, values)
-            except NoScriptError:  # Redis was restarted, or this is its first call
-                await self._client.script_load(scripts.PUT.text)
-                answers = await self._put(partition, values)
-        return [bool(changed) for answer in answers for changed in answer]
+    async def removals(self, partition: int) -> list[tuple[int, Version]]:
+        """The removed photos that are remembered, and when each was removed."""
+        serving = (await self.layouts.look(partition)).serving
+        found: list[tuple[int, Version]] = []
+        with answering():
+            photo_ids = [
+                each async for each in self.client.sscan_iter(self.key(partition, serving, "d"), count=SCAN_PAGE)
+            ]
+            for first in range(0, len(photo_ids), SCAN_PAGE):
+                page = photo_ids[first : first + SCAN_PAGE]
+                values = await self.client.hmget(self.key(partition, serving, "v"), page)
+                found += [(int(each), version_in(value)) for each, value in zip(page, values, strict=True) if value]
+        return found
 
-    async def _put(self, partition: int, values: Sequence[tuple[int, bytes]]) -> list[list[int]]:
-        keys = [self._key(partition, "v"), self._key(partition, "d")]
-        async with self._client.pipeline(transaction=False) as pipe:
-            for first in range(0, len(values), ENTRIES_PER_CALL):
-                entries = itertools.chain(*values[first : first + ENTRIES_PER_CALL])
-                pipe.evalsha(scripts.PUT.sha, 2, *keys, self._key(partition, "b:"), self._planes.table_count, *entries)
-            return await pipe.execute()
+    async def fill(
+        self, partition: int, layout_id: str, entries: Sequence[Entry], removals: Sequence[tuple[int, Version]]
+    ) -> bool:
+        """Write to the layout that is being filled, and to no other; False when another one has been announced."""
+        pointer = await self.layouts.look(partition)
+        if pointer.filling != layout_id:
+            return False
+        planes = await self.layouts.planes(layout_id)
+        values = [*values_of(planes, entries), *((photo_id, version.pack()) for photo_id, version in removals)]
+        answers = await self._put(partition, pointer, planes, values, again=False)
+        return not values or answers is not None
 
-    async def _probe(self, partition: int, query: np.ndarray, k: int, allow: Allow | None) -> list[Hit]:
-        probes, prefix = self._planes.probes(query), self._key(partition, "b:")
-        enough = max(CANDIDATES_MIN, CANDIDATES_PER_HIT * k)
+    async def serve(self, script: Script, partition: int, *arguments: Any) -> Any:
+        """What a script answers about the layout in service; None where nothing was ever written.
+
+        Raises ServiceUnavailable when that layout was switched in this moment.
+        """
+        pointer = await self.layouts.look(partition)
+        if not pointer.serving:
+            return None
+        keys, layout = self.arguments(partition, pointer, await self.layouts.planes(pointer.serving))
+        answer = await call(self.client, script, keys, *layout, *arguments)
+        if answer is None:
+            raise _restless(partition)
+        return answer
+
+    async def say_used(self) -> None:
+        """Now and then, so that nobody takes this space for one that may go."""
+        if time.monotonic() - self._used_at >= USED_SECONDS:
+            with answering():
+                await self.client.hset(USED_KEY, self.space_id, int(time.time()))
+            self._used_at = time.monotonic()
+
+    def key(self, partition: int, layout_id: str, rest: str) -> str:
+        """The name of a key of one layout in one partition."""
+        return self.layouts.key(partition, f"{layout_id}:{rest}")
+
+    def arguments(self, partition: int, pointer: Pointer, planes: Hyperplanes) -> tuple[list[str], list[Any]]:
+        """The KEYS of a script, and the part of its ARGV that tells it the layout."""
+        keys = [self.layouts.key(partition, "layout"), self.key(partition, planes.layout_id, "v")]
+        shape = planes.table_count, planes.bits_per_key, planes.depth
+        return keys, [*pointer, self.key(partition, planes.layout_id, ""), *shape]
+
+    async def _write(self, partition: int, count: int, values: _Values, again: bool = False) -> list[bool]:
+        changed = [False] * count
+        if not count:
+            return changed
+        pointer = await self.layouts.pointer(partition)
+        for _ in range(MOVES_MAX):
+            if pointer.serving and await self._write_all(partition, pointer, values, again, changed):
+                await self.say_used()
+                return changed
+            pointer = await self.layouts.begin(partition)
+        raise _restless(partition)
+
+    async def _write_all(
+        self, partition: int, pointer: Pointer, values: _Values, again: bool, changed: list[bool]
+    ) -> bool:
+        """Write to every layout in use; False when the pointer has moved, and all must be written once more."""
+        for layout_id in pointer.names():
+            planes = await self.layouts.planes(layout_id)
+            answers = await self._put(partition, pointer, planes, values(planes), again)
+            if answers is None:
+                return False
+            if layout_id == pointer.serving:
+                changed[:] = [before or now for before, now in zip(changed, answers, strict=True)]
+        return True
+
+    async def _put(
+        self, partition: int, pointer: Pointer, planes: Hyperplanes, values: Sequence[tuple[int, bytes]], again: bool
+    ) -> list[bool] | None:
+        keys, layout = self.arguments(partition, pointer, planes)
+        options = BUCKET_PHOTOS_MAX, int(again)
+        slices = [values[first : first + ENTRIES_PER_CALL] for first in range(0, len(values), ENTRIES_PER_CALL)]
+        calls = [(keys, [*layout, *options, *itertools.chain(*each)]) for each in slices]
+        answers = await call_all(self.client, scripts.PUT, calls) if calls else []
+        return None if None in answers else [bool(changed) for answer in answers for changed in answer]
+
+    async def _search(self, partition: int, serving: str, query: np.ndarray, k: int, allow: Allow | None) -> list[Hit]:
+        planes = await self.layouts.planes(serving)
+        margins = planes.all_margins(query[None, :])
+        bounds = max(CANDIDATES_MIN, CANDIDATES_PER_HIT * k), SCAN_PHOTOS_MAX
+        asked = packed_keys(margins).tobytes(), (margins**2).astype("<f4").tobytes()
+        answer = await self._read(scripts.READ_BUCKETS, partition, planes, *bounds, *asked)
+        hits = [] if answer == SMALL else Rows(planes, answer).hits(query, k, allow)
+        return hits if len(hits) == k else await self._scan(partition, planes, query, k, allow)
+
+    async def _scan(
+        self, partition: int, planes: Hyperplanes, query: np.ndarray, k: int, allow: Allow | None
+    ) -> list[Hit]:
         hits: list[Hit] = []
-        candidates = 0
-        for probe_count in PROBES_PER_ROUND:
-            keys = [f"{prefix}{each.table}:{each.bucket_key}" for each in itertools.islice(probes, probe_count)]
-            keys.insert(0, self._key(partition, "v"))
-            rows = self._rows(await self._evaluate(scripts.READ_BUCKETS, keys, enough, PROBES_PER_UNION))
-            candidates += len(rows)
-            hits = best_hits([hits, self._ranked(rows, query, k, allow)], k)
-            if len(hits) == k and candidates >= enough:
-                break
-        return hits
-
-    async def _scan(self, partition: int, query: np.ndarray, k: int, allow: Allow | None) -> list[Hit]:
-        hits: list[Hit] = []
-        keys, cursor = [self._key(partition, "v")], b"0"
+        cursor = b"0"
         while True:
-            cursor, page = await self._evaluate(scripts.READ_PAGE, keys, cursor, SCAN_PAGE)
-            hits = best_hits([hits, self._ranked(self._rows(page), query, k, allow)], k)
+            cursor, page = await self._read(scripts.READ_PAGE, partition, planes, cursor, SCAN_PAGE)
+            hits = best_hits([hits, Rows(planes, page).hits(query, k, allow)], k)
             if int(cursor) == 0:
                 return hits
 
-    async def _evaluate(self, script: Script, keys: Sequence[str], *arguments: Any) -> Any:
-        try:
-            return await self._client.evalsha(script.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return await self._client.eval(script.text, len(keys), *keys, *arguments)
-
-    def _ranked(self, rows: np.ndarray, query: np.ndarray, k: int, allow: Allow | None) -> list[Hit]:
-        photo_ids = (rows[:, :ID_DIGITS].astype(np.int64) - ord("0")) @ ID_POWERS
-        values = rows[:, ID_DIGITS:]
-        best, scores = rerank(self._vectors(values), photo_ids, query, k, allow)
-        return [
-            Hit(int(photo_ids[row]), bounded(score), Version.unpack(values[row, :VERSION_BYTES].tobytes()), "buckets")
-            for row, score in zip(best, scores, strict=True)
-        ]
-
-    def _rows(self, answer: bytes) -> np.ndarray:
-        """A script's rows: uint8 [n, row length]."""
-        length = ID_DIGITS + VERSION_BYTES + KEY_BYTES * self._planes.table_count + 2 * self._planes.dimensions
-        return np.frombuffer(answer, dtype=np.uint8).reshape(-1, length)
-
-    def _vectors(self, values: np.ndarray) -> np.ndarray:
-        """The vectors in living photos' values, uint8 [n, value length]: float32 [n, dimensions]."""
-        start = VERSION_BYTES + KEY_BYTES * self._planes.table_count
-        return np.ascontiguousarray(values[:, start:]).view("<f2").astype(np.float32)
-
-    def _key(self, partition: int, rest: str) -> str:
-        return f"{{{self._space_id}:{partition}}}:{self._planes.layout_id}:{rest}"
+    async def _read(self, script: Script, partition: int, planes: Hyperplanes, *arguments: Any) -> Any:
+        keys, layout = self.arguments(partition, Pointer(planes.layout_id), planes)
+        answer = await call(self.client, script, keys, *layout, *arguments)
+        if answer is None:
+            raise _Moved
+        return answer
 
 
-@contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise ServiceUnavailable(
-            "Redis does not answer",
-            received=str(error) or type(error).__name__,
-            remedy="Check SIGHTLINE_REDIS_URL and the server; writes wait and are tried again.",
-        ) from error
+class _Moved(Exception):
+    """The pointer names another layout than the one that was to be read."""
+
+
+def _restless(partition: int) -> ServiceUnavailable:
+    return ServiceUnavailable(f"The layout of partition {partition} does not come to rest", remedy="Try again.")

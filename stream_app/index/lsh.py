@@ -1,6 +1,7 @@
 """Locality-sensitive hashing: near vectors share bucket keys, and signatures estimate their cosine.
 
-Planes are random and follow from a seed, so that every worker cuts the same buckets without asking another.
+Planes are random and follow from a seed, so that every worker cuts the same buckets without asking another, until
+`stream_app.index.fitting` has fitted better ones to the photos that there are.
 """
 
 from __future__ import annotations
@@ -25,57 +26,102 @@ class Probe(NamedTuple):
     bucket_key: int
 
 
-def bits_for(photo_count: int) -> int:
-    """Bits of a bucket key that leave about four of `photo_count` photos in a bucket."""
-    return max(BITS_PER_KEY_MIN, min(BITS_PER_KEY_MAX, round(np.log2(max(1, photo_count))) - 2))
+def bits_for(photo_count: int, *, bucket_photos: int = 4) -> int:
+    """Bits of a bucket key that leave about `bucket_photos` of `photo_count` photos in a bucket."""
+    bits = round(np.log2(max(1, photo_count) / bucket_photos))
+    return max(BITS_PER_KEY_MIN, min(BITS_PER_KEY_MAX, bits))
 
 
 class Hyperplanes:
     """The planes of `table_count` hash tables; a vector's side of a table's planes is its bucket key there.
 
-    `layout_id` names this way of cutting buckets: keys of different layouts mean different things.
+    A table has `depth` planes. The first `bits_per_key` of them cut its buckets; the others are there to cut those
+    that grow too large (LSH Forest, Bawa et al. 2005). `layout_id` names this way of cutting buckets: keys of
+    different layouts mean different things.
     """
 
+    kind = "random"
+
     def __init__(
-        self, dimensions: int, *, bits_per_key: int = 12, table_count: int = TABLE_COUNT, seed: int = 1
+        self,
+        dimensions: int,
+        *,
+        bits_per_key: int = 12,
+        table_count: int = TABLE_COUNT,
+        seed: int = 1,
+        depth: int | None = None,
     ) -> None:
-        if not BITS_PER_KEY_MIN <= bits_per_key <= BITS_PER_KEY_MAX:
-            raise ValueError(f"bits_per_key must be {BITS_PER_KEY_MIN} to {BITS_PER_KEY_MAX}, not {bits_per_key}")
-        self.dimensions = dimensions
-        self.bits_per_key = bits_per_key
+        depth = bits_per_key if depth is None else depth
+        if not BITS_PER_KEY_MIN <= bits_per_key <= depth <= BITS_PER_KEY_MAX:
+            raise ValueError(
+                f"bits_per_key and depth must be {BITS_PER_KEY_MIN} to {BITS_PER_KEY_MAX}, not {bits_per_key}, {depth}"
+            )
+        self.dimensions, self.bits_per_key, self.depth = dimensions, bits_per_key, depth
         self.table_count = table_count
-        described = f"random-1:{dimensions}:{bits_per_key}:{table_count}:{seed}"
+        described = f"random-2:{dimensions}:{bits_per_key}:{depth}:{table_count}:{seed}"
         self.layout_id = hashlib.sha256(described.encode()).hexdigest()[:8]
         generator = np.random.default_rng(seed)
-        normals = generator.standard_normal((table_count * bits_per_key, dimensions))
+        normals = generator.standard_normal((table_count * depth, dimensions))
         self._planes = (normals / np.linalg.norm(normals, axis=1, keepdims=True)).astype(np.float32)
-        self._powers = np.uint64(1) << np.arange(bits_per_key, dtype=np.uint64)
+        self._thresholds = np.zeros(len(normals), np.float32)
+
+    @property
+    def normals(self) -> np.ndarray:
+        """Unit normals of the planes, float32 [tables * depth, dimensions], table by table."""
+        return self._planes
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """How far from the origin each plane lies along its normal, float32 [tables * depth]."""
+        return self._thresholds
 
     def margins(self, vectors: np.ndarray) -> np.ndarray:
-        """Signed distances of vectors float32 [n, dimensions] from the planes: float32 [n, tables, bits]."""
-        return (vectors @ self._planes.T).reshape(len(vectors), self.table_count, self.bits_per_key)
+        """Signed distances of vectors float32 [n, dimensions] from the buckets' planes: float32 [n, tables, bits]."""
+        return self.all_margins(vectors)[:, :, : self.bits_per_key]
+
+    def all_margins(self, vectors: np.ndarray) -> np.ndarray:
+        """The same, for all planes of each table: float32 [n, tables, depth]."""
+        distances = vectors @ self._planes.T - self._thresholds
+        return distances.reshape(len(vectors), self.table_count, self.depth)
 
     def bucket_keys(self, vectors: np.ndarray) -> np.ndarray:
         """The bucket key of each vector in each table: uint64 [n, tables]."""
-        return self._keys(self.margins(vectors))
+        return keys_of(self.margins(vectors))
 
     def probes(self, vector: np.ndarray) -> Iterator[Probe]:
         """Every bucket of every table, likeliest first: its own, then those across its nearest planes."""
         margins = self.margins(vector[None, :])
-        keys = self._keys(margins)[0]
+        keys = keys_of(margins)[0]
         tables = [_probes_of_table(table, int(keys[table]), margins[0, table]) for table in range(self.table_count)]
         return heapq.merge(*tables)
 
-    def _keys(self, margins: np.ndarray) -> np.ndarray:
-        return ((margins > 0) * self._powers).sum(axis=2, dtype=np.uint64)
+
+class FittedPlanes(Hyperplanes):
+    """Planes as `stream_app.index.fitting` found them; the layout's name follows from every number in them."""
+
+    kind = "fitted"
+
+    def __init__(self, normals: np.ndarray, thresholds: np.ndarray, *, bits_per_key: int, table_count: int) -> None:
+        self.dimensions, self.bits_per_key, self.table_count = normals.shape[1], bits_per_key, table_count
+        self.depth = len(normals) // table_count
+        self._planes, self._thresholds = normals.astype("<f4"), thresholds.astype("<f4")
+        digest = hashlib.sha256(f"fitted-1:{bits_per_key}:{table_count}:{normals.shape}".encode())
+        digest.update(self._planes.tobytes() + self._thresholds.tobytes())
+        self.layout_id = digest.hexdigest()[:8]
+
+
+def keys_of(margins: np.ndarray) -> np.ndarray:
+    """Keys uint64 [...] of margins [..., bits]: bit number b is set where margin b is positive."""
+    powers = np.uint64(1) << np.arange(margins.shape[-1], dtype=np.uint64)
+    return ((margins > 0) * powers).sum(axis=-1, dtype=np.uint64)
 
 
 class Signatures:
     """One bit for each of many planes; orthogonal planes estimate angles better than random ones."""
 
     def __init__(self, dimensions: int, *, bits: int = SIGNATURE_BITS, seed: int = 1) -> None:
-        if bits % 64:
-            raise ValueError(f"bits must be a multiple of 64, not {bits}")
+        if bits % 32 or bits < 32:
+            raise ValueError(f"bits must be a multiple of 32, not {bits}")
         self.bits = bits
         generator = np.random.default_rng(seed)
         blocks = []
@@ -86,8 +132,11 @@ class Signatures:
         self._planes = np.concatenate(blocks)[:bits].astype(np.float32)
 
     def of(self, vectors: np.ndarray) -> np.ndarray:
-        """The signatures of vectors float32 [n, dimensions]: uint64 [n, bits / 64]."""
-        return np.packbits(vectors @ self._planes.T > 0, axis=1).view(np.uint64)
+        """The signatures of vectors float32 [n, dimensions]: uint64 [n, bits / 64, rounded up]."""
+        packed = np.packbits(vectors @ self._planes.T > 0, axis=1)
+        whole = np.zeros((len(packed), -(-self.bits // 64) * 8), np.uint8)
+        whole[:, : packed.shape[1]] = packed
+        return whole.view(np.uint64)
 
     def cosines(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """The estimated cosines between signatures (broadcast against each other)."""
@@ -102,6 +151,13 @@ def hamming(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def cosine_estimate(differing_bits: np.ndarray, bits: int) -> np.ndarray:
     """The cosine that `differing_bits` of `bits` speak for: the chance of a differing bit is angle / pi."""
     return np.cos(np.pi * differing_bits / bits)
+
+
+def cosine_error(one: np.ndarray, other: np.ndarray, bits: int) -> float:
+    """Root mean square error of the estimated cosines of pairs of unit vectors float32 [n, dimensions]."""
+    signatures = Signatures(one.shape[1], bits=bits)
+    estimates = signatures.cosines(signatures.of(one), signatures.of(other))
+    return float(np.sqrt(np.mean((estimates - np.einsum("ij,ij->i", one, other)) ** 2)))
 
 
 def _probes_of_table(table: int, bucket_key: int, margins: np.ndarray) -> Iterator[Probe]:
