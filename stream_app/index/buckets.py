@@ -46,7 +46,7 @@ BUCKET_PHOTOS_MAX = 64
 SCAN_PHOTOS_MAX = 1_000
 #: Photos of one page of a scan, half a megabyte.
 SCAN_PAGE = 1_000
-CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 3_500
+CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 4_000
 #: Bits of a table before anything is known of the photos; the buckets are cut further as they fill.
 COLD_BITS, COLD_DEPTH = 8, 20
 #: How often a read or a write may meet a pointer that has just been moved.
