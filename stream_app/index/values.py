@@ -41,7 +41,8 @@ def packed_keys(margins: np.ndarray) -> np.ndarray:
     A key's last bit comes first, so that its bits read as a number. Three bytes for each key would be simpler, and
     would lift the value of a 200-D vector into the next size that Redis' allocator knows, 64 bytes up.
     """
-    return np.packbits((margins > 0)[:, :, ::-1].reshape(len(margins), -1), axis=1)
+    count, tables, depth = margins.shape
+    return np.packbits((margins > 0)[:, :, ::-1].reshape(count, tables * depth), axis=1)
 
 
 def key_bytes(planes: Hyperplanes) -> int:
