@@ -13,6 +13,7 @@ from models.space import Space
 from stream_app.bucket_repair import Findings, check_buckets
 from stream_app.errors import ServiceUnavailable, SettingsError
 from stream_app.index.buckets import Entry, RedisBuckets
+from stream_app.index.upkeep_scripts import FORGET
 from stream_app.record_vectors import VectorLog, search_vectors
 from stream_app.redis_client import connect, first_planes
 from stream_app.settings import Settings
@@ -134,8 +135,6 @@ async def test_a_photo_that_was_left_over_and_came_back_is_not_forgotten(album, 
     """Forgetting compares the version: what is newer than what was seen stays."""
     await check(album, space, buckets, mend=True)
     await put(space, buckets, [100])
-    from stream_app.index.upkeep_scripts import FORGET
-
     await put(space, buckets, [100], time_ms=9)
 
     assert await buckets.serve(FORGET, 0, 100, version(1).pack()) == 0

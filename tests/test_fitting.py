@@ -100,7 +100,7 @@ def test_fewer_dimensions_than_planes_are_no_trouble():
 
     planes = fit_planes(vectors, photo_count=1_500)
 
-    assert planes.normals.shape == (8 * 24, 10)
+    assert planes.normals.shape == (8 * 20, 10)
     assert np.abs((planes.all_margins(vectors) > 0).mean(axis=0) - 0.5).max() <= 0.001
 
 

@@ -90,8 +90,10 @@ async def test_no_search_sees_a_half_filled_layout(album, space, buckets):
 
     async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         group.create_task(search_on())
-        await fill_and_switch(buckets, VectorLog(album, space), another(space), 1)
-        switched.set()
+        try:
+            await fill_and_switch(buckets, VectorLog(album, space), another(space), 1)
+        finally:
+            switched.set()
     seen.append(await findable(buckets))
 
     assert len(seen) > 3
@@ -123,10 +125,12 @@ async def test_photos_added_and_removed_during_a_switch_are_not_lost(album, spac
 
     async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         group.create_task(work())
-        for seed in range(3):
-            await fill_and_switch(buckets, VectorLog(album, space), another(space, seed), 1)
-            await expire_layouts(buckets)
-        stop.set()
+        try:
+            for seed in range(3):
+                await fill_and_switch(buckets, VectorLog(album, space), another(space, seed), 1)
+                await expire_layouts(buckets)
+        finally:
+            stop.set()
     await worker_client.aclose()
 
     assert len(alive) == 300 and max(alive) > 300

@@ -8,7 +8,7 @@ Keys of one partition share the hash tag `{space:partition}`, so that a Cluster 
     {space:partition}:<layout>:b:<table>:<node>    set of the photo ids in a bucket (small integers)
     {space:partition}:<layout>:s:<table>           set of the nodes that grew too large and were cut in two
 
-A value is the packed version (21 bytes), then for a living photo its keys (3 bytes a table) and its vector (float16);
+A value is the packed version (21 bytes), then for a living photo its keys (20 bits a table) and its vector (float16);
 a removed photo's value is the version alone. Two keys belong to no partition: `sightline:layout:<layout>` holds a
 layout, `sightline:spaces` says when a space was last used.
 """
@@ -30,7 +30,7 @@ from stream_app.index.lsh import TABLE_COUNT, Hyperplanes
 from stream_app.index.ranking import Allow, Hit, best_hits
 from stream_app.index.redis_calls import answering, call, call_all
 from stream_app.index.scripts import Script
-from stream_app.index.values import Entry, Rows, is_removed, packed_keys, values_of, vector_in, version_in
+from stream_app.index.values import Entry, Rows, is_removed, query_value, values_of, vector_in, version_in
 from stream_app.index.vectors import unit_vector
 from stream_app.versions import Version
 
@@ -41,14 +41,14 @@ ENTRIES_PER_CALL = 20
 #: A bucket above this is cut by its next bit. Small enough that a search reads what is near and not what happens to
 #: share a bucket with it; large enough that Redis spends little more on a set than its members, and far below the 512
 #: from which on it keeps a set of integers at seven times the memory.
-BUCKET_PHOTOS_MAX = 32
+BUCKET_PHOTOS_MAX = 64
 #: A partition of at most so many photos is read whole: exact, and quicker than hunting through empty buckets.
 SCAN_PHOTOS_MAX = 1_000
 #: Photos of one page of a scan, half a megabyte.
 SCAN_PAGE = 1_000
-CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 3_000
+CANDIDATES_PER_HIT, CANDIDATES_MIN = 40, 4_000
 #: Bits of a table before anything is known of the photos; the buckets are cut further as they fill.
-COLD_BITS, COLD_DEPTH = 8, 24
+COLD_BITS, COLD_DEPTH = 8, 20
 #: How often a read or a write may meet a pointer that has just been moved.
 MOVES_MAX = 10
 #: What a search answers instead of candidates where the partition is better read whole.
@@ -224,7 +224,7 @@ class RedisBuckets:
         planes = await self.layouts.planes(serving)
         margins = planes.all_margins(query[None, :])
         bounds = max(CANDIDATES_MIN, CANDIDATES_PER_HIT * k), SCAN_PHOTOS_MAX
-        asked = packed_keys(margins).tobytes(), (margins**2).astype("<f4").tobytes()
+        asked = query_value(margins), (margins**2).astype("<f4").tobytes()
         answer = await self._read(scripts.READ_BUCKETS, partition, planes, *bounds, *asked)
         hits = [] if answer == SMALL else Rows(planes, answer).hits(query, k, allow)
         return hits if len(hits) == k else await self._scan(partition, planes, query, k, allow)

@@ -18,7 +18,7 @@ from stream_app.index.forest_judge import Forest, candidates_for, nearest
 from stream_app.index.lsh import TABLE_COUNT, FittedPlanes, bits_for
 
 SAMPLE_MIN = 1_000
-DEPTH = 24
+DEPTH = 20
 #: Photos in a bucket, on average, that a layout is begun with: Redis keeps a set of so many at little more than its
 #: members, and a search reads few that are not near.
 BUCKET_PHOTOS = 16
@@ -85,7 +85,7 @@ def _trials(sample: np.ndarray, bits: int, table_count: int, seed: int) -> Itera
     order = np.random.default_rng(seed).permutation(len(sample))
     queries, vectors = np.split(sample[order[: QUERIES_MAX + TRIAL_VECTORS_MAX]], [min(QUERIES_MAX, len(sample) // 4)])
     wanted = nearest(queries, vectors, NEIGHBOURS)
-    most = max(2, 2 * len(vectors) >> bits)  # as Redis cuts them
+    most = max(2, 4 * len(vectors) >> bits)  # as Redis cuts them
     for recipe in (Recipe(width, evening) for width in WIDTHS for evening in EVENINGS):
         planes = planes_after(vectors, recipe, bits_per_key=bits, table_count=table_count, seed=seed)
         until = Forest(planes, vectors, bucket_photos_max=most).candidates_until(queries, wanted)

@@ -4,7 +4,8 @@ KEYS[1] is always the partition's pointer, a hash of `serving` and `filling`; a 
 when it does not name the layouts that the caller reckons with. Keys that a script makes up are not declared as KEYS:
 they carry the hash tag of KEYS[1], which is what a Cluster asks of them.
 
-A value is a packed version (21 bytes), for a living photo followed by its keys (3 bytes a table) and its vector. A
+A value is a packed version (21 bytes), for a living photo followed by its keys (`depth` bits a table, without gaps) and
+its vector. A
 bucket is named by its table and its node: with the first `d` bits of a key, 2^d + those bits. A node is in the set
 `s:<table>` once it was cut in two by the next bit; only uncut nodes have members.
 """
@@ -48,8 +49,11 @@ local function depth_of(table, key)
 end
 
 local function key_in(value, table)
-  local a, b, c = string.byte(value, 22 + 3 * table, 24 + 3 * table)
-  return a * 65536 + b * 256 + c
+  local first = table * depth
+  local at = 22 + math.floor(first / 8)
+  local a, b, c, d = string.byte(value, at, at + 3)
+  local bits_there = ((a * 256 + (b or 0)) * 256 + (c or 0)) * 256 + (d or 0)
+  return math.floor(bits_there / 2 ^ (32 - depth - first % 8)) % 2 ^ depth
 end
 
 local function values_of(photo_ids, each)
@@ -223,7 +227,7 @@ end
 """
 
 #: Candidates, likeliest first. ARGV: the layout, [7] candidates that are enough, [8] photos of a partition that is
-#: better read whole, [9] the query's keys (3 bytes a table), [10] its squared margins (float32 [tables, depth]).
+#: better read whole, [9] a value with the query's keys, [10] its squared margins (float32 [tables, depth]).
 #: Answers one string of rows: photo_id (19 digits) and value of each living member; 1 for a small partition.
 READ_BUCKETS = script(
     LAYOUT,
@@ -245,8 +249,7 @@ local function see(members)
 end
 
 for table = 0, tables - 1 do
-  local a, b, c = string.byte(ARGV[9], 1 + 3 * table, 3 + 3 * table)
-  put_aside(0, {table, 0, a * 65536 + b * 256 + c})
+  put_aside(0, {table, 0, key_in(ARGV[9], table)})
 end
 while size > 0 and #photo_ids < enough and looked < 16384 do
   local buckets, expected = {}, #photo_ids

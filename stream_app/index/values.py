@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.index.lsh import Hyperplanes, keys_of
+from stream_app.index.lsh import Hyperplanes
 from stream_app.index.ranking import Allow, Hit, bounded, rerank
 from stream_app.index.vectors import unit_vectors
 from stream_app.versions import Version
 
 VERSION_BYTES = 21
-KEY_BYTES = 3
 ID_DIGITS = 19
 ID_POWERS = 10 ** np.arange(ID_DIGITS - 1, -1, -1, dtype=np.int64)
 
@@ -37,9 +36,23 @@ def values_of(planes: Hyperplanes, entries: Sequence[Entry]) -> list[tuple[int, 
 
 
 def packed_keys(margins: np.ndarray) -> np.ndarray:
-    """The keys that follow from margins [n, tables, depth], big-endian: uint8 [n, tables, KEY_BYTES]."""
-    keys = keys_of(margins).astype(">u4")
-    return np.ascontiguousarray(keys.view(np.uint8).reshape(*keys.shape, 4)[..., 4 - KEY_BYTES :])
+    """The keys that follow from margins [n, tables, depth], one behind the other: uint8 [n, key_bytes].
+
+    A key's last bit comes first, so that its bits read as a number. Three bytes for each key would be simpler, and
+    would lift the value of a 200-D vector into the next size that Redis' allocator knows, 64 bytes up.
+    """
+    count, tables, depth = margins.shape
+    return np.packbits((margins > 0)[:, :, ::-1].reshape(count, tables * depth), axis=1)
+
+
+def key_bytes(planes: Hyperplanes) -> int:
+    """The length of the keys in a value."""
+    return -(-planes.table_count * planes.depth // 8)
+
+
+def query_value(margins: np.ndarray) -> bytes:
+    """What the script reads a query's keys from: a value without a vector."""
+    return bytes(VERSION_BYTES) + packed_keys(margins).tobytes()
 
 
 def is_removed(value: bytes) -> bool:
@@ -56,7 +69,7 @@ class Rows:
     """Rows as the scripts answer them: photo_id (19 digits) and value, one after another without gaps."""
 
     def __init__(self, planes: Hyperplanes, answer: bytes) -> None:
-        self._vectors_at = ID_DIGITS + VERSION_BYTES + KEY_BYTES * planes.table_count
+        self._vectors_at = ID_DIGITS + VERSION_BYTES + key_bytes(planes)
         length = self._vectors_at + 2 * planes.dimensions
         self._rows = np.frombuffer(answer, dtype=np.uint8).reshape(-1, length)
 
@@ -88,4 +101,4 @@ class Rows:
 
 def vector_in(planes: Hyperplanes, value: bytes) -> np.ndarray:
     """The vector in a living photo's value: float32 [dimensions]."""
-    return np.frombuffer(value, "<f2", offset=VERSION_BYTES + KEY_BYTES * planes.table_count).astype(np.float32)
+    return np.frombuffer(value, "<f2", offset=VERSION_BYTES + key_bytes(planes)).astype(np.float32)

@@ -5,7 +5,7 @@
 On two kinds of vectors: a mixture of clusters whose directions count less and less, 200-D, made by a seed; and search
 vectors of 24,000 photographs (Tiny ImageNet through the default bundle), where ../shared/data lies beside the project.
 Queries are never indexed. Candidates are counted, not timed: those that a search has read, in the order of its probes,
-when it has met so many of the ten nearest. "cut" planes are what Redis holds: buckets above 32 photos are cut by their
+when it has met so many of the ten nearest. "cut" planes are what Redis holds: buckets above 64 photos are cut by their
 next bits, and random ones begin with 8 bits. The others have plain buckets of about 32 and of about 4 photos.
 Writes lsh.md, lsh.json and lsh.png into bench-out/.
 """
@@ -133,7 +133,7 @@ async def in_redis(count: int, *, fitted: bool) -> dict[str, Any]:
     with ValkeyServer() as server:
         async with redis.asyncio.Redis.from_url(server.connection_url) as client:
             before, begun = (await client.info("memory"))["used_memory"], time.perf_counter()
-            buckets = RedisBuckets(client, space_id="0123456789abcdef", planes=planes)
+            buckets = RedisBuckets(client, space_id="0123456789ab", planes=planes)
             for start in range(0, count, 500):
                 rows = range(start, min(start + 500, count))
                 versions = (Version(1_760_000_000_000 + row, 0, 0, row) for row in rows)
