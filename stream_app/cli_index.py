@@ -6,15 +6,14 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from stream_app.cli_progress import progress_bar
 from stream_app.running import with_running_services
 from stream_app.settings import Settings
 
@@ -73,7 +72,7 @@ def verify_index(
     from stream_app.index.verification import verify
 
     folders = _found(numbers, space)
-    with _progress(quiet) as say:
+    with progress_bar(quiet) as say:
         verdicts = [verify(each, sample=sample, recall_min=recall_min, say=part) for each, part in _parts(folders, say)]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in verdicts], indent=1))
@@ -93,7 +92,7 @@ def compact_index(numbers: tuple[int, ...], space: str | None, quiet: bool) -> N
     from stream_app.index.compaction import compact
 
     folders = _found(numbers, space)
-    with _progress(quiet) as say:
+    with progress_bar(quiet) as say:
         done = [compact(each, part) for each, part in _parts(folders, say)]
     for each in done:
         click.echo(
@@ -112,7 +111,7 @@ def rebuild_index(numbers: tuple[int, ...], quiet: bool) -> None:
     longer than that does: remove the folder of the partition instead, and it is built anew at the next start.
     """
     settings = with_running_services(Settings.from_environment())
-    with _progress(quiet) as say:
+    with progress_bar(quiet) as say:
         lines = asyncio.run(_rebuild(settings, numbers, say))
     for line in lines:
         click.echo(line)
@@ -147,20 +146,6 @@ def _parts(folders: Sequence[PartitionFolder], say: Say) -> Iterator[tuple[Parti
             say(doing, (number + share) / len(folders))
 
         yield folder, say_part
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Say]:
-    """A bar on the terminal, for a function that says what is being done, and which share of it is."""
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=quiet) as progress:
-        task = progress.add_task("Looking", total=1.0)
-
-        def say(doing: str, share: float) -> None:
-            progress.update(task, description=doing, completed=share)
-
-        yield say
-        progress.update(task, description="Done", completed=1.0)
 
 
 def _print_state(state: PartitionState) -> None:

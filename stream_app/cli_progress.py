@@ -20,3 +20,4 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[str, float], None]]:
             progress.update(task, description=doing, completed=share)
 
         yield say
+        progress.update(task, description="Done", completed=1.0)

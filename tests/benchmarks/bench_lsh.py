@@ -37,6 +37,7 @@ from stream_app.index.buckets import BUCKET_PHOTOS_MAX, Entry, RedisBuckets, col
 from stream_app.index.fitting import fit_planes  # noqa: E402
 from stream_app.index.forest_judge import nearest  # noqa: E402
 from stream_app.index.lsh import FittedPlanes, Hyperplanes, bits_for  # noqa: E402
+from stream_app.local_services import free_port  # noqa: E402
 from stream_app.versions import Version  # noqa: E402
 
 matplotlib.use("Agg")
@@ -130,7 +131,7 @@ async def in_redis(count: int, *, fitted: bool) -> dict[str, Any]:
     photo_ids = np.random.default_rng(5).integers(2**62, 2**63 - 1, count)
     wanted = photo_ids[np.concatenate([nearest(each, vectors, 10) for each in np.array_split(queries, 10)])]
     planes = fit_planes(vectors[:20_000], photo_count=count) if fitted else cold_planes(vectors.shape[1])
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         async with redis.asyncio.Redis.from_url(server.connection_url) as client:
             before, begun = (await client.info("memory"))["used_memory"], time.perf_counter()
             buckets = RedisBuckets(client, space_id="0123456789ab", planes=planes)
