@@ -25,6 +25,7 @@ COARSE_TIMES: Final = 16  # so many times the rows that are kept in the end pass
 ROUNDS: Final = 2
 MISSED: Final = 1 << 62
 EVERYWHERE: Final = 1.0
+NEAR: Final = 0.27  # a cosine of .66: beyond, one word lets too many pass
 DEVIATIONS: Final = 3.0  # beyond what is expected at an angle, which one in a thousand exceeds
 AHEAD: Final = 16  # rows whose signatures are on their way while one is looked at
 
@@ -140,11 +141,16 @@ def sift_some(known, wanted, candidates, keep, reach):  # type: ignore[no-untype
 def sift_all(known, wanted, keep, reach):  # type: ignore[no-untyped-def]
     """`sift` among all rows, for compiled code."""
     one, other = known.coarse
-    differences = np.empty(len(one), np.uint16)
-    for row in range(len(one)):
-        differences[row] = bit_count(one[row] ^ wanted[0]) + bit_count(other[row] ^ wanted[1])
-    step = 1 + len(one) // SPREAD_ROWS
-    promising = _nearest(differences, COARSE_TIMES * keep, 64 * COARSE_WORDS, reach, step)
+    differences = np.empty(len(one), np.uint8)
+    bits = 64
+    if reach < NEAR:  # few rows lie that near, and one word tells them
+        for row in range(len(one)):
+            differences[row] = bit_count(one[row] ^ wanted[0])
+    else:
+        bits = 128
+        for row in range(len(one)):
+            differences[row] = bit_count(one[row] ^ wanted[0]) + bit_count(other[row] ^ wanted[1])
+    promising = _nearest(differences, COARSE_TIMES * keep, bits, reach, 1 + len(one) // SPREAD_ROWS)
     return sift_some(known, wanted, promising, keep, reach)
 
 

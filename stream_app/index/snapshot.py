@@ -12,6 +12,9 @@ from stream_app.index.memtable import MemtableView
 from stream_app.index.ranking import Allow, Hit, bounded, ranked
 from stream_app.index.segment import NO_SCORE, Query, Segment
 
+#: Segments, the largest first, after which it is all but known how near the neighbours are.
+TELLING = 2
+
 
 class Search(NamedTuple):
     """How a search is to be done: `outside` is for queries that lie where no vectors do."""
@@ -48,8 +51,9 @@ class Snapshot(NamedTuple):
         total = sum(map(len, segments)) + sum(len(each.photo_ids) for each in self.memtables)
         shares = [share_of(k, len(each), total) for each in segments]
         found = [Found(each, *each.nearest(query.vector, k, self.sequence, how.allow)) for each in self.memtables]
-        for segment, share in zip(segments, shares, strict=True):
-            query.score_min = _kth_score(found, k)
+        for place, (segment, share) in enumerate(zip(segments, shares, strict=True)):
+            if place <= TELLING:
+                query.score_min = _kth_score(found, k)
             found.append(self._of(segment, share, query, k, how))
         best = _best(found, k)
         counts = np.bincount(best.origins, minlength=len(found))[len(self.memtables) :].tolist()
