@@ -25,7 +25,7 @@ def logged(error: Exception, caplog: pytest.LogCaptureFixture) -> str:
     try:
         raise error
     except Exception:
-        logging.getLogger("some.library").exception("Error handling request from %s", "127.0.0.1")
+        logging.getLogger("some.package").exception("Error handling request from %s", "127.0.0.1")
     return caplog.text.strip()
 
 
