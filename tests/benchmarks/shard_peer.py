@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +20,22 @@ COMPILED_ROWS = 20_000  # so many that every kind of segment occurs
 
 
 class ShardAsker:
-    """Asks a shard for a recall, or for as many nodes of its forests where it cannot be asked for a recall."""
+    """Asks a shard for a recall."""
 
-    BY_SEARCH = "recall" in inspect.signature(Shard.search).parameters
-    FIELD = "recall_target" if "recall_target" in {each.name for each in fields(ShardSettings)} else "search_k"
-    KNOWS_OUTSIDE = "outside" in inspect.signature(Shard.search).parameters
     #: None: as a shard is set when nobody says anything.
-    BUDGETS: tuple[Any, ...] = (
-        (None, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
-        if BY_SEARCH or FIELD == "recall_target"
-        else (None, *(round(250 * 2 ** (step / 2)) for step in range(18)))
-    )
+    BUDGETS: tuple[float | None, ...] = (None, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 
     def __init__(self, shard: Shard) -> None:
-        self._shard, self._usual = shard, shard.settings
+        self._shard = shard
         self._wished: dict[str, Any] = {}
 
-    def set_budget(self, budget: Any) -> None:
-        """What the next searches are to find, or to cost; None for the default."""
-        if self.BY_SEARCH:
-            self._wished.pop("recall", None)
-            self._wished |= {} if budget is None else {"recall": budget}
-        else:
-            self._shard.settings = self._usual if budget is None else replace(self._usual, **{self.FIELD: budget})
+    def set_budget(self, budget: float | None) -> None:
+        """The recall that the next searches wish for; None for the default."""
+        self._wished["recall"] = budget
 
     def say_outside(self, is_outside: bool) -> None:
-        """Whether the next queries are such as lie where no vectors do, where a shard can be told so."""
-        if self.KNOWS_OUTSIDE:
-            self._wished["outside"] = is_outside
+        """Whether the next queries are such as lie where no vectors do."""
+        self._wished["outside"] = is_outside
 
     def search(self, query: np.ndarray, k: int) -> list[int]:
         """The photo ids of the hits."""
@@ -88,9 +75,7 @@ def open_shard(
     place: Path, dimensions: int, settings: ShardSettings | None = None, outside_queries: np.ndarray | None = None
 ) -> Shard:
     """The shard in a folder."""
-    known = ShardAsker.KNOWS_OUTSIDE and outside_queries is not None
-    examples = {"outside_queries": outside_queries} if known else {}
-    return Shard(place, dimensions=dimensions, space_id="bench", settings=settings, **examples)
+    return Shard(place, dimensions=dimensions, space_id="bench", settings=settings, outside_queries=outside_queries)
 
 
 def fill(shard: Shard, vectors: np.ndarray, first: int = 0) -> None:
