@@ -35,7 +35,10 @@ class _ConfirmedTable(faust.Table):
 
 
 class RowTable(Generic[Row]):
-    """Rows of one kind by `photo_id`, kept in a changelog-backed Faust table as bytes."""
+    """Rows of one kind by `photo_id`, kept in a changelog-backed Faust table as bytes.
+
+    `watch` is told of each row that is written; rows that are recovered from the changelog it must look up itself.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class RowTable(Generic[Row]):
         partition_count: int,
         to_bytes: Callable[[Row], bytes],
         from_bytes: Callable[[bytes], Row],
+        watch: Callable[[Row], None] | None = None,
     ) -> None:
         self._table = _ConfirmedTable(
             app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None
@@ -52,6 +56,7 @@ class RowTable(Generic[Row]):
         app.tables.add(self._table)
         self._to_bytes = to_bytes
         self._from_bytes = from_bytes
+        self._watch = watch
 
     def get(self, photo_id: int) -> Row | None:
         """The row of a photo, or None."""
@@ -69,6 +74,8 @@ class RowTable(Generic[Row]):
             self._table[photo_key(photo_id)] = self._to_bytes(row)
         finally:
             _current_event.reset(token)
+        if self._watch:
+            self._watch(row)
 
     async def confirmed(self) -> None:
         """Return when the broker has confirmed every row written so far."""
