@@ -115,15 +115,17 @@ class LiveIndex:
         await self._buckets.remove_many(partition, [(photo_id, version)])
 
     async def search(
-        self, vector: np.ndarray, k: int, allow: Allow, *, is_word: bool = False
+        self, vector: np.ndarray, k: int, allow: Allow, *, is_word: bool = False, is_exact: bool = False
     ) -> tuple[list[Hit], dict[int, str]]:
         """The best `k` hits over all partitions, and which source answered for each: shard or buckets.
 
-        A word's vector lies where no photo does, and is searched for with the effort that this takes.
+        A word's vector lies where no photo does, and is searched for with the effort that this takes. `is_exact` asks
+        for all of the nearest: every vector is compared.
         """
+        recall = 1.0 if is_exact else None
         ready = self._replayed()
         found = await asyncio.to_thread(
-            lambda: [shard.search(vector, k, allow=allow, outside=is_word) for shard in ready.values()]
+            lambda: [shard.search(vector, k, allow=allow, recall=recall, outside=is_word) for shard in ready.values()]
         )
         sources = dict.fromkeys(ready, "shard")
         for partition in set(range(self._settings.partition_count)) - set(ready):

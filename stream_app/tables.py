@@ -43,6 +43,8 @@ class RowTable(Generic[Row]):
 
     A row is written by the worker that has its partition, and by no other: what one wrote that has lost it could
     lie behind a newer row in the changelog, and would be what the next recovery finds.
+
+    `watch` is told of each row that is written; rows that are recovered from the changelog it must look up itself.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class RowTable(Generic[Row]):
         partition_count: int,
         to_bytes: Callable[[Row], bytes],
         from_bytes: Callable[[bytes], Row],
+        watch: Callable[[Row], None] | None = None,
     ) -> None:
         self._table = _ConfirmedTable(
             app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None
@@ -64,6 +67,7 @@ class RowTable(Generic[Row]):
         app.on_partitions_assigned.connect(self._end_move, weak=False)
         self._to_bytes = to_bytes
         self._from_bytes = from_bytes
+        self._watch = watch
 
     def get(self, photo_id: int) -> Row | None:
         """The row of a photo, or None."""
@@ -82,6 +86,8 @@ class RowTable(Generic[Row]):
             self._table[photo_key(photo_id)] = self._to_bytes(row)
         finally:
             _current_event.reset(token)
+        if self._watch:
+            self._watch(row)
 
     def require_own(self, event: EventT) -> None:
         """Raises PartitionMoved for an event of before the last rebalance."""
