@@ -44,9 +44,6 @@ from stream_app.word_answers import WordAnswers
 
 log = logging.getLogger(__name__)
 
-#: How long Faust may take to bring the first record of a partition before it is taken to have lost its place.
-FIRST_READ_SECONDS = 2.0
-
 #: How often the store of uploads is looked through for what was deleted by an event.
 ERASE_SECONDS = 600.0
 #: Just after a start deletions may still be waiting to be catalogued.
@@ -189,32 +186,12 @@ def _follow_assignment(
         try:
             await asyncio.to_thread(tags.begin_anew, photos.rows())
             await index.open(owned, log_id)
-            await _begin_reading(app)
         except Exception as error:  # a worker that cannot open its shards must not look as if it could
             log.exception("The shards of partitions %s cannot be opened", sorted(owned))
             await app.crash(error)
 
     app.on_partitions_revoked.connect(expect, weak=False)
     app.on_rebalance_complete.connect(recovered, weak=False)
-
-
-async def _begin_reading(app: faust.App) -> None:
-    """Place the reader where Faust lost it: where nothing was ever committed, at the beginning.
-
-    After it has recovered its tables, Faust seeks to the committed offsets. A partition without one, as a worker
-    leaves it that was killed before its first commit, stays where a fetch has moved it meanwhile, and what that
-    fetch had brought is dropped. Reading something twice does no harm.
-    """
-    await asyncio.sleep(FIRST_READ_SECONDS)
-    consumer = app.consumer
-    unread = [
-        each
-        for each in consumer.assignment()
-        if each.topic not in app.tables.changelog_topics and consumer._read_offset.get(each) is None
-    ]
-    for partition, earliest in (await consumer.earliest_offsets(*unread)).items() if unread else ():
-        if consumer._read_offset.get(partition) is None:
-            await consumer.seek(partition, consumer._committed_offset.get(partition) or earliest)
 
 
 def _keep_house(

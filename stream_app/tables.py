@@ -16,6 +16,10 @@ from stream_app.records import photo_key
 Row = TypeVar("Row")
 
 
+class PartitionMoved(Exception):
+    """The event was read before a rebalance; whoever has its partition now reads it again."""
+
+
 class _ConfirmedTable(faust.Table):
     """Faust's table, remembering which changelog messages the broker has not confirmed yet.
 
@@ -37,6 +41,9 @@ class _ConfirmedTable(faust.Table):
 class RowTable(Generic[Row]):
     """Rows of one kind by `photo_id`, kept in a changelog-backed Faust table as bytes.
 
+    A row is written by the worker that has its partition, and by no other: what one wrote that has lost it could
+    lie behind a newer row in the changelog, and would be what the next recovery finds.
+
     `watch` is told of each row that is written; rows that are recovered from the changelog it must look up itself.
     """
 
@@ -54,6 +61,10 @@ class RowTable(Generic[Row]):
             app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None
         )
         app.tables.add(self._table)
+        self._app = app
+        self._moving = False
+        app.on_partitions_revoked.connect(self._begin_move, weak=False)
+        app.on_partitions_assigned.connect(self._end_move, weak=False)
         self._to_bytes = to_bytes
         self._from_bytes = from_bytes
         self._watch = watch
@@ -64,11 +75,12 @@ class RowTable(Generic[Row]):
         return None if data is None else self._from_bytes(data)
 
     def set(self, event: EventT, photo_id: int, row: Row) -> None:
-        """Write a row because of `event`; call `confirmed` before the event is acknowledged.
+        """Write a row because of `event`; call `confirmed` before the event is acknowledged. Raises PartitionMoved.
 
         Faust takes the partition of a row from the event at hand, which in a batch is the batch's last one:
         hence the event is put back in place here.
         """
+        self.require_own(event)
         token = _current_event.set(weakref.ref(event))
         try:
             self._table[photo_key(photo_id)] = self._to_bytes(row)
@@ -77,6 +89,11 @@ class RowTable(Generic[Row]):
         if self._watch:
             self._watch(row)
 
+    def require_own(self, event: EventT) -> None:
+        """Raises PartitionMoved for an event of before the last rebalance."""
+        if self._moving or event.message.generation_id not in (None, self._app.consumer_generation_id):
+            raise PartitionMoved
+
     async def confirmed(self) -> None:
         """Return when the broker has confirmed every row written so far."""
         await asyncio.gather(*self._table.unconfirmed)
@@ -84,3 +101,9 @@ class RowTable(Generic[Row]):
     def rows(self) -> Iterator[Row]:
         """Every row of the partitions that this worker owns, in no order."""
         return (self._from_bytes(data) for data in list(self._table.values()) if data is not None)
+
+    async def _begin_move(self, *_: Any, **__: Any) -> None:
+        self._moving = True
+
+    async def _end_move(self, *_: Any, **__: Any) -> None:
+        self._moving = False
