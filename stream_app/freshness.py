@@ -13,7 +13,7 @@ from stream_app.versions import Version
 
 PERCENTILES = (50, 90, 99)
 #: How far back percentiles look.
-WINDOW_SECONDS = 300.0
+WINDOW_SECONDS = 120.0
 #: More samples than this within the window are thinned out by age.
 SAMPLES_MAX = 10_000
 #: Events on their way that are remembered. Those that make no photo findable, as edits do, are never asked for again.
