@@ -13,20 +13,25 @@ from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
 
 from agents.cataloguing import declare_cataloguing
+from agents.collecting import declare_collecting
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
+from agents.owning import OwnersRoom, declare_owning
 from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
 from stream_app.catalogue import PhotoRow
 from stream_app.changes import AlbumChanges, ChangeRoom
+from stream_app.collection_tables import collection_tables
 from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.index.buckets import RedisBuckets
+from stream_app.live_collections import CollectionRoom, LiveCollections
 from stream_app.live_index import LiveIndex
 from stream_app.local_services import faust_settings
 from stream_app.photos import PhotoReader
+from stream_app.portfolios import PhotoOwner
 from stream_app.redis_client import RedisClient, connect, first_planes
 from stream_app.roots import PublishedRoots
 from stream_app.search import AlbumRoom, LiveAlbum
@@ -75,6 +80,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     declare_embedding(app, activity, embedding_room, settings)
     declare_indexing(app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters), settings)
 
+    join_collections(app, settings, activity, dead_letters)
+
     _follow_assignment(app, index, embeddings.name, log_id)
     _keep_house(app, settings, encoder, index, reader, redis_client)
     kept = _kept(settings, embeddings.name)
@@ -93,6 +100,20 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     attach_web(app.web.web_app, LiveAlbum(room), settings)
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app
+
+
+def join_collections(
+    app: faust.App, settings: Settings, activity: faust.Topic, dead_letters: DeadLetters
+) -> LiveCollections:
+    """The tables and agents of galleries, quests and portfolios, and the room that is asked for them."""
+    tables, portfolios = collection_tables(app, settings.partition_count)
+    collection_activity = _raw_topic(app, topics.collections_topic(settings))
+    declare_collecting(app, collection_activity, tables, dead_letters, settings)
+    owners: RowTable[PhotoOwner] = _row_table(app, "owners", PhotoOwner, settings)
+    news = _raw_topic(app, topics.owners_topic(settings))
+    declare_owning(app, activity, OwnersRoom(owners, news, portfolios, dead_letters), settings)
+    kept = {kind: _kept(settings, table.changelog) for kind, table in tables.items()} if _is_kept(settings) else None
+    return LiveCollections(CollectionRoom(tables, portfolios, collection_activity, settings.partition_count, kept))
 
 
 def _faust_app(settings: Settings) -> faust.App:
@@ -251,8 +272,11 @@ def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None
     async def until_on_disk(partition: int, offset: int) -> None:
         await until_kept(settings, topic, partition, offset)
 
-    is_kept = settings.embedded_broker and kept_path(settings).exists()
-    return until_on_disk if is_kept else at_once
+    return until_on_disk if _is_kept(settings) else at_once
+
+
+def _is_kept(settings: Settings) -> bool:
+    return settings.embedded_broker and kept_path(settings).exists()
 
 
 def _readiness(app: faust.App, index: LiveIndex) -> tuple[bool, str]:
