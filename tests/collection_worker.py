@@ -25,6 +25,7 @@ class CollectionWorker:
 
     def __init__(self, settings: Settings, name: str = "worker") -> None:
         self._settings = settings
+        self._tasks: list[asyncio.Task[None]] = []
         options: dict[str, Any] = {
             "broker": settings.broker_url,
             "datadir": settings.data_dir / name,
@@ -47,7 +48,31 @@ class CollectionWorker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.app.stop()
+
+    def gallery(self, gallery_id: int) -> tuple[int, ...]:
+        """The members of a gallery."""
+        return self.room.gallery(gallery_id).photo_ids
+
+    def portfolio(self, user_id: int) -> tuple[int, ...]:
+        """The photos of a portfolio."""
+        return self.room.portfolio(user_id).photo_ids
+
+    def knows(self, gallery_id: int) -> bool:
+        """Whether this worker answers for a gallery."""
+        try:
+            self.room.gallery(gallery_id)
+        except (CollectionNotFound, ServiceUnavailable):
+            return False
+        return True
+
+    @property
+    def owned_count(self) -> int:
+        """How many partitions of the galleries this worker has."""
+        return len(self.room._room.tables["gallery"].owned_partitions or ())
 
     async def send(self, topic: str, *messages: tuple[bytes | None, bytes]) -> None:
         """Send (key, value)s and return when the broker has them."""
@@ -72,4 +97,4 @@ class CollectionWorker:
             await asyncio.sleep(0.02)
 
     async def _recovered(self, *_: Any, **__: Any) -> None:
-        asyncio.get_running_loop().create_task(_begin_reading(self.app))
+        self._tasks.append(asyncio.create_task(_begin_reading(self.app)))
