@@ -13,8 +13,10 @@ from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
 
 from agents.cataloguing import declare_cataloguing
+from agents.collecting import declare_collecting
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
+from agents.owning import OwnersRoom, declare_owning
 from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
@@ -22,6 +24,7 @@ from stream_app.arrivals import Arrivals
 from stream_app.candidates import CandidateSource
 from stream_app.catalogue import PhotoRow
 from stream_app.changes import AlbumChanges, ChangeRoom
+from stream_app.collection_tables import collection_tables
 from stream_app.contract.operations import handlers_of
 from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
@@ -30,11 +33,13 @@ from stream_app.encoder_queue import CountedEncoder
 from stream_app.freshness import Freshness
 from stream_app.index.buckets import RedisBuckets
 from stream_app.live_album import AlbumRoom, LiveAlbum
+from stream_app.live_collections import CollectionRoom, LiveCollections
 from stream_app.live_index import LiveIndex
 from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
 from stream_app.photo_search import PhotoSearch, SearchRoom
 from stream_app.photos import PhotoReader
+from stream_app.portfolios import PhotoOwner
 from stream_app.redis_client import RedisClient, connect, first_planes
 from stream_app.roots import PublishedRoots
 from stream_app.sent_images import ImageDesk
@@ -90,6 +95,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     indexing_room = IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id, freshness)
     declare_indexing(app, embeddings_topic, indexing_room, settings)
 
+    join_collections(app, settings, activity, dead_letters)
+
     _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
     kept = _kept(settings, embeddings.name)
@@ -124,6 +131,20 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     attach_ops(app.web.web_app, WorkerWatch(watched))
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app
+
+
+def join_collections(
+    app: faust.App, settings: Settings, activity: faust.Topic, dead_letters: DeadLetters
+) -> LiveCollections:
+    """The tables and agents of galleries, quests and portfolios, and the room that is asked for them."""
+    tables, portfolios = collection_tables(app, settings.partition_count)
+    collection_activity = _raw_topic(app, topics.collections_topic(settings))
+    declare_collecting(app, collection_activity, tables, dead_letters, settings)
+    owners: RowTable[PhotoOwner] = _row_table(app, "owners", PhotoOwner, settings)
+    news = _raw_topic(app, topics.owners_topic(settings))
+    declare_owning(app, activity, OwnersRoom(owners, news, portfolios, dead_letters), settings)
+    kept = {kind: _kept(settings, table.changelog) for kind, table in tables.items()} if _is_kept(settings) else None
+    return LiveCollections(CollectionRoom(tables, portfolios, collection_activity, settings.partition_count, kept))
 
 
 def _faust_app(settings: Settings) -> faust.App:
@@ -268,8 +289,11 @@ def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None
     async def until_on_disk(partition: int, offset: int) -> None:
         await until_kept(settings, topic, partition, offset)
 
-    is_kept = settings.embedded_broker and kept_path(settings).exists()
-    return until_on_disk if is_kept else at_once
+    return until_on_disk if _is_kept(settings) else at_once
+
+
+def _is_kept(settings: Settings) -> bool:
+    return settings.embedded_broker and kept_path(settings).exists()
 
 
 def _readiness(app: faust.App, index: LiveIndex) -> tuple[bool, str]:
