@@ -16,6 +16,10 @@ from stream_app.records import photo_key
 Row = TypeVar("Row")
 
 
+class PartitionMoved(Exception):
+    """The event was read before a rebalance; whoever has its partition now reads it again."""
+
+
 class ConfirmedTable(faust.Table):
     """Faust's table, remembering which changelog messages the broker has not confirmed yet.
 
@@ -48,7 +52,13 @@ class ConfirmedTable(faust.Table):
 
 
 class KeyedRows(Generic[Row]):
-    """Rows of one kind, kept in a changelog-backed Faust table as bytes."""
+    """Rows of one kind, kept in a changelog-backed Faust table as bytes.
+
+    A row is written by the worker that has its partition, and by no other: what one wrote that has lost it could
+    lie behind a newer row in the changelog, and would be what the next recovery finds.
+
+    `watch` is told of each row that is written; rows that are recovered from the changelog it must look up itself.
+    """
 
     def __init__(
         self,
@@ -59,11 +69,22 @@ class KeyedRows(Generic[Row]):
         to_bytes: Callable[[Row], bytes],
         from_bytes: Callable[[bytes], Row],
         kind: type[ConfirmedTable] = ConfirmedTable,
+        watch: Callable[[Row], None] | None = None,
     ) -> None:
         self._table = kind(app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None)
         app.tables.add(self._table)
+        self._app = app
+        self._moving = False
+        app.on_partitions_revoked.connect(self._begin_move, weak=False)
+        app.on_partitions_assigned.connect(self._end_move, weak=False)
         self._to_bytes = to_bytes
         self._from_bytes = from_bytes
+        self._watch = watch
+
+    def require_own(self, event: EventT) -> None:
+        """Raises PartitionMoved for an event of before the last rebalance."""
+        if self._moving or event.message.generation_id not in (None, self._app.consumer_generation_id):
+            raise PartitionMoved
 
     async def confirmed(self) -> None:
         """Return when the broker has confirmed every row written so far."""
@@ -88,6 +109,7 @@ class KeyedRows(Generic[Row]):
         Faust takes the partition of a row from the event at hand, which in a batch is the batch's last one:
         hence the event is put back in place here.
         """
+        self.require_own(event)
         token = _current_event.set(weakref.ref(event))
         try:
             if row is None:
@@ -96,6 +118,14 @@ class KeyedRows(Generic[Row]):
                 self._table[key] = self._to_bytes(row)
         finally:
             _current_event.reset(token)
+        if self._watch and row is not None:
+            self._watch(row)
+
+    async def _begin_move(self, *_: Any, **__: Any) -> None:
+        self._moving = True
+
+    async def _end_move(self, *_: Any, **__: Any) -> None:
+        self._moving = False
 
 
 class RowTable(KeyedRows[Row]):
@@ -106,5 +136,5 @@ class RowTable(KeyedRows[Row]):
         return self._get(photo_key(photo_id))
 
     def set(self, event: EventT, photo_id: int, row: Row) -> None:
-        """Write a row because of `event`; call `confirmed` before the event is acknowledged."""
+        """Write a row because of `event`; call `confirmed` before the event is acknowledged. Raises PartitionMoved."""
         self._set(event, photo_key(photo_id), row)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import faust
 
 from stream_app import kafka, topics
-from stream_app.app import _begin_reading, _raw_topic, join_collections
+from stream_app.app import _raw_topic, join_collections
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import CollectionNotFound, ServiceUnavailable
 from stream_app.local_services import faust_settings
@@ -25,7 +25,6 @@ class CollectionWorker:
 
     def __init__(self, settings: Settings, name: str = "worker") -> None:
         self._settings = settings
-        self._tasks: list[asyncio.Task[None]] = []
         options: dict[str, Any] = {
             "broker": settings.broker_url,
             "datadir": settings.data_dir / name,
@@ -38,7 +37,6 @@ class CollectionWorker:
         activity = _raw_topic(self.app, topics.activity_topic(settings))
         dead_letters = DeadLetters(_raw_topic(self.app, topics.dead_letters_topic(settings)))
         self.room = join_collections(self.app, settings, activity, dead_letters)
-        self.app.on_rebalance_complete.connect(self._recovered, weak=False)
 
     async def __aenter__(self) -> CollectionWorker:
         self._settings.data_dir.mkdir(exist_ok=True)
@@ -48,9 +46,6 @@ class CollectionWorker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.app.stop()
 
     def gallery(self, gallery_id: int) -> tuple[int, ...]:
@@ -95,6 +90,3 @@ class CollectionWorker:
                 return answer
             assert time.monotonic() < deadline, f"{what}: not within {WAIT_SECONDS_MAX:.0f} s, last answer {said!r}"
             await asyncio.sleep(0.02)
-
-    async def _recovered(self, *_: Any, **__: Any) -> None:
-        self._tasks.append(asyncio.create_task(_begin_reading(self.app)))
