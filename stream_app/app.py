@@ -20,6 +20,7 @@ from agents.owning import OwnersRoom, declare_owning
 from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
+from stream_app.arrivals import Arrivals
 from stream_app.candidates import CandidateSource
 from stream_app.catalogue import PhotoRow
 from stream_app.changes import AlbumChanges, ChangeRoom
@@ -28,6 +29,8 @@ from stream_app.contract.operations import handlers_of
 from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
+from stream_app.encoder_queue import CountedEncoder
+from stream_app.freshness import Freshness
 from stream_app.index.buckets import RedisBuckets
 from stream_app.live_album import AlbumRoom, LiveAlbum
 from stream_app.live_collections import CollectionRoom, LiveCollections
@@ -41,11 +44,15 @@ from stream_app.redis_client import RedisClient, connect, first_planes
 from stream_app.roots import PublishedRoots
 from stream_app.sent_images import ImageDesk
 from stream_app.settings import Settings
+from stream_app.stream_lag import positions_of
 from stream_app.tables import RowTable
 from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
+from stream_app.watch import worker_card
+from stream_app.web.ops_views import attach_ops
 from stream_app.web.server import application_options, attach_web
 from stream_app.word_answers import WordAnswers
+from stream_app.worker_watch import WatchRoom, WorkerWatch
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +67,7 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
 
     `log_id` names the broker's cluster: shards that were filled from another one are begun anew.
     """
-    app = _faust_app(settings)
+    app, encoder = _faust_app(settings), CountedEncoder(encoder)
     activity = _raw_topic(app, topics.activity_topic(settings))
     embeddings_topic = _raw_topic(app, topics.embeddings_topic(settings, space.vision_id))
     embeddings = EmbeddingLog(embeddings_topic, embeddings_topic.get_topic_name(), settings)
@@ -79,15 +86,17 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     planes = first_planes(settings, space)
     buckets = RedisBuckets(redis_client, space_id=space.space_id, planes=planes)
     index = LiveIndex(settings, space, embeddings, buckets)
+    freshness = Freshness()
+    app.sensors.add(Arrivals(topics.activity_topic(settings), freshness))
 
     declare_cataloguing(app, activity, photos, dead_letters, settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
-    declare_indexing(
-        app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id), settings
-    )
+    indexing_room = IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id, freshness)
+    declare_indexing(app, embeddings_topic, indexing_room, settings)
 
     join_collections(app, settings, activity, photos, dead_letters)
+
     _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
     kept = _kept(settings, embeddings.name)
@@ -107,6 +116,19 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     search = PhotoSearch(SearchRoom(space, index, album, images, CandidateSource(index, tags), changes, tags))
     desks = (search, PhotoAnswers(album), Classification(space, album, images), WordAnswers(album.vocabulary))
     attach_web(app.web.web_app, album, handlers_of(desks), settings)
+    streams = {"activity": topics.activity_topic(settings), "embeddings": embeddings.name}
+    watched = WatchRoom(
+        settings=settings,
+        card=worker_card(settings, space),
+        index=index,
+        encoder=encoder,
+        redis_client=redis_client,
+        freshness=freshness,
+        streams=streams,
+        positions=lambda: positions_of(app, streams.values()),
+        ready=lambda: _readiness(app, index),
+    )
+    attach_ops(app.web.web_app, WorkerWatch(watched))
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app
 

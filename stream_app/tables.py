@@ -56,8 +56,6 @@ class KeyedRows(Generic[Row]):
 
     A row is written by the worker that has its partition, and by no other: what one wrote that has lost it could
     lie behind a newer row in the changelog, and would be what the next recovery finds.
-
-    `watch` is told of each row that is written; rows that are recovered from the changelog it must look up itself.
     """
 
     def __init__(
@@ -69,7 +67,6 @@ class KeyedRows(Generic[Row]):
         to_bytes: Callable[[Row], bytes],
         from_bytes: Callable[[bytes], Row],
         kind: type[ConfirmedTable] = ConfirmedTable,
-        watch: Callable[[Row], None] | None = None,
     ) -> None:
         self._table = kind(app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None)
         app.tables.add(self._table)
@@ -79,12 +76,6 @@ class KeyedRows(Generic[Row]):
         app.on_partitions_assigned.connect(self._end_move, weak=False)
         self._to_bytes = to_bytes
         self._from_bytes = from_bytes
-        self._watch = watch
-
-    def require_own(self, event: EventT) -> None:
-        """Raises PartitionMoved for an event of before the last rebalance."""
-        if self._moving or event.message.generation_id not in (None, self._app.consumer_generation_id):
-            raise PartitionMoved
 
     async def confirmed(self) -> None:
         """Return when the broker has confirmed every row written so far."""
@@ -104,7 +95,7 @@ class KeyedRows(Generic[Row]):
         return None if data is None else self._from_bytes(data)
 
     def _set(self, event: EventT, key: bytes, row: Row | None) -> None:
-        """Write a row because of `event`, or take it away.
+        """Write a row because of `event`, or take it away; raises PartitionMoved.
 
         Faust takes the partition of a row from the event at hand, which in a batch is the batch's last one:
         hence the event is put back in place here.
@@ -118,8 +109,11 @@ class KeyedRows(Generic[Row]):
                 self._table[key] = self._to_bytes(row)
         finally:
             _current_event.reset(token)
-        if self._watch and row is not None:
-            self._watch(row)
+
+    def require_own(self, event: EventT) -> None:
+        """Raises PartitionMoved for an event of before the last rebalance."""
+        if self._moving or event.message.generation_id not in (None, self._app.consumer_generation_id):
+            raise PartitionMoved
 
     async def _begin_move(self, *_: Any, **__: Any) -> None:
         self._moving = True
@@ -129,7 +123,16 @@ class KeyedRows(Generic[Row]):
 
 
 class RowTable(KeyedRows[Row]):
-    """Rows of one kind by `photo_id`."""
+    """Rows of one kind by `photo_id`.
+
+    `watch` is told of each row that is written; rows that are recovered from the changelog it must look up itself.
+    """
+
+    def __init__(
+        self, app: faust.App, name: str, *, watch: Callable[[Row], None] | None = None, **options: Any
+    ) -> None:
+        super().__init__(app, name, **options)
+        self._watch = watch
 
     def get(self, photo_id: int) -> Row | None:
         """The row of a photo, or None."""
@@ -138,3 +141,5 @@ class RowTable(KeyedRows[Row]):
     def set(self, event: EventT, photo_id: int, row: Row) -> None:
         """Write a row because of `event`; call `confirmed` before the event is acknowledged. Raises PartitionMoved."""
         self._set(event, photo_key(photo_id), row)
+        if self._watch:
+            self._watch(row)
