@@ -46,8 +46,7 @@ export class Reader {
   }
 
   start() {
-    const before = this.places.before;
-    this.load(before);
+    this.load({ before: this.places.before });
   }
 
   open(next, { replace = false } = {}) {
@@ -60,9 +59,9 @@ export class Reader {
   }
 
   // `before` says how many photos there were and where the reader stood, before the page was loaded again.
-  async load(before = null) {
+  async load({ before = null, returning = false } = {}) {
     const { view } = this;
-    const signal = this.#begin();
+    const signal = this.#begin({ returning });
     this.status.waiting(view, signal);
     try {
       if (ROOMS[view.kind]) await this.#showRoom(view, signal);
@@ -104,7 +103,7 @@ export class Reader {
 
   // ---- one view
 
-  #begin() {
+  #begin({ returning = false } = {}) {
     const { view } = this;
     this.leaving.abort();
     this.leaving = new AbortController();
@@ -112,8 +111,11 @@ export class Reader {
     this.shown = {};
     this.at("fresh").hidden = true;
     document.title = view.kind === "album" ? TITLES.album : `${TITLES[view.kind] ?? view.q} · Sightline`;
+    // Other views have a heading that can be seen.
+    this.at("heading").hidden = view.kind !== "album" && view.kind !== "words";
+    this.at("heading").textContent = view.kind === "words" ? `Photos for “${view.q}”` : "The album";
     this.filters.show(view.filter, { usable: !ROOMS[view.kind] });
-    this.onShown(view);
+    this.onShown(view, { returning });
     return this.leaving.signal;
   }
 
@@ -247,8 +249,8 @@ export class Reader {
   #returned() {
     const { here } = this.places;
     this.view = here?.view ?? viewOf(location.search);
-    if (!here?.shown?.items || ROOMS[this.view.kind]) return this.load(here ?? null);
-    const signal = this.#begin();
+    if (!here?.shown?.items || ROOMS[this.view.kind]) return this.load({ before: here, returning: true });
+    const signal = this.#begin({ returning: true });
     this.countAtLoad = here.countAtLoad;
     this.ended = here.ended;
     this.source = here.source;
