@@ -30,16 +30,21 @@ from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.encoder_queue import CountedEncoder
+from stream_app.findable_photos import FindablePhotos
 from stream_app.freshness import Freshness
+from stream_app.gallery_answers import GalleryAnswers
 from stream_app.index.buckets import RedisBuckets
 from stream_app.live_album import AlbumRoom, LiveAlbum
 from stream_app.live_collections import CollectionRoom, LiveCollections
 from stream_app.live_index import LiveIndex
+from stream_app.live_sample import LiveSample
 from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
 from stream_app.photo_search import PhotoSearch, SearchRoom
+from stream_app.photographer_answers import PhotographerAnswers
 from stream_app.photos import PhotoReader
 from stream_app.portfolios import PhotoOwner
+from stream_app.quest_answers import QuestAnswers
 from stream_app.redis_client import RedisClient, connect, first_planes
 from stream_app.roots import PublishedRoots
 from stream_app.sent_images import ImageDesk
@@ -95,7 +100,7 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     indexing_room = IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id, freshness)
     declare_indexing(app, embeddings_topic, indexing_room, settings)
 
-    join_collections(app, settings, activity, photos, dead_letters)
+    collections = join_collections(app, settings, activity, photos, dead_letters)
 
     _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
@@ -113,8 +118,18 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     )
     album = LiveAlbum(room)
     images = ImageDesk(space, encoder, reader)
-    search = PhotoSearch(SearchRoom(space, index, album, images, CandidateSource(index, tags), changes, tags))
-    desks = (search, PhotoAnswers(album), Classification(space, album, images), WordAnswers(album.vocabulary))
+    findable = FindablePhotos(album, index, changes)
+    search = PhotoSearch(SearchRoom(space, findable, images, CandidateSource(index, tags), tags))
+    sample = LiveSample(index)
+    desks = (
+        search,
+        PhotoAnswers(album),
+        Classification(space, album, images),
+        WordAnswers(album.vocabulary),
+        GalleryAnswers(space, findable, collections, sample),
+        QuestAnswers(space, findable, collections, sample),
+        PhotographerAnswers(space, findable, collections, sample),
+    )
     attach_web(app.web.web_app, album, handlers_of(desks), settings)
     streams = {"activity": topics.activity_topic(settings), "embeddings": embeddings.name}
     watched = WatchRoom(
