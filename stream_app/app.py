@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from agents.cataloguing import declare_cataloguing
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
+from agents.querying import QueryRoom, declare_querying
 from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
@@ -32,13 +33,16 @@ from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
 from stream_app.photo_search import PhotoSearch, SearchRoom
 from stream_app.photos import PhotoReader
+from stream_app.query_replies import QueryDesk
 from stream_app.redis_client import RedisClient, connect, first_planes
+from stream_app.reply_topics import ReplyTopics
 from stream_app.roots import PublishedRoots
 from stream_app.sent_images import ImageDesk
 from stream_app.settings import Settings
 from stream_app.tables import RowTable
 from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
+from stream_app.web.photo_types import require_readable_photo
 from stream_app.web.server import application_options, attach_web
 from stream_app.word_answers import WordAnswers
 
@@ -103,7 +107,10 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     images = ImageDesk(space, encoder, reader)
     search = PhotoSearch(SearchRoom(space, index, album, images, CandidateSource(index, tags), changes, tags))
     desks = (search, PhotoAnswers(album), Classification(space, album, images), WordAnswers(album.vocabulary))
-    attach_web(app.web.web_app, album, handlers_of(desks), settings)
+    handlers = handlers_of(desks)
+    attach_web(app.web.web_app, album, handlers, settings)
+    query_desk = QueryDesk(handlers, lambda image: require_readable_photo(image, "image"), settings.queries_at_once)
+    _answer_queries(app, QueryRoom(query_desk, ReplyTopics(settings), dead_letters, index.opened), settings)
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app
 
@@ -242,6 +249,16 @@ def _keep_house(
     app.task(start_encoder)
     app.timer(interval=settings.seal_interval_seconds)(seal_and_merge)
     app.on_before_shutdown.connect(close, weak=False)
+
+
+def _answer_queries(app: faust.App, room: QueryRoom, settings: Settings) -> None:
+    declare_querying(app, _raw_topic(app, topics.queries_topic(settings)), room)
+
+    async def stop(*_: Any, **__: Any) -> None:
+        await room.held.stop()
+        await room.replies.stop()
+
+    app.on_before_shutdown.connect(stop, weak=False)
 
 
 def _erase_deleted(app: faust.App, changes: AlbumChanges, index: LiveIndex) -> None:
