@@ -27,10 +27,12 @@ from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.index.buckets import RedisBuckets
+from stream_app.lazy_producer import LazyProducer
 from stream_app.live_album import AlbumRoom, LiveAlbum
 from stream_app.live_index import LiveIndex
 from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
+from stream_app.photo_labels import LabelLog, Labels, NoLabels
 from stream_app.photo_search import PhotoSearch, SearchRoom
 from stream_app.photos import PhotoReader
 from stream_app.query_replies import QueryDesk
@@ -85,9 +87,10 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     declare_cataloguing(app, activity, photos, dead_letters, settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
-    declare_indexing(
-        app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id), settings
+    indexing_room = IndexingRoom(
+        index, photos, embeddings, dead_letters, space.vision_id, _labels(app, settings, space)
     )
+    declare_indexing(app, embeddings_topic, indexing_room, settings)
 
     _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
@@ -249,6 +252,18 @@ def _keep_house(
     app.task(start_encoder)
     app.timer(interval=settings.seal_interval_seconds)(seal_and_merge)
     app.on_before_shutdown.connect(close, weak=False)
+
+
+def _labels(app: faust.App, settings: Settings, space: Space) -> Labels:
+    if not settings.labels_produced:
+        return NoLabels()
+    producer = LazyProducer(settings)
+
+    async def stop(*_: Any, **__: Any) -> None:
+        await producer.stop()
+
+    app.on_before_shutdown.connect(stop, weak=False)
+    return LabelLog(topics.labels_topic(settings), space, producer)
 
 
 def _answer_queries(app: faust.App, room: QueryRoom, settings: Settings) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-
-from aiokafka import AIOKafkaProducer
 
 from stream_app import kafka
+from stream_app.lazy_producer import LazyProducer
 from stream_app.query_messages import ReplyAddress
 from stream_app.settings import Settings
 from stream_app.topics import reply_topic_prefix
@@ -29,17 +27,16 @@ class ReplyTopics:
 
     def __init__(self, settings: Settings) -> None:
         self.bytes_max = settings.reply_bytes_max
-        self._settings = settings
         self._prefix = reply_topic_prefix(settings)
-        self._producer: AIOKafkaProducer | None = None
-        self._running = AsyncExitStack()
+        bytes_max = max(kafka.MESSAGE_BYTES_MAX, self.bytes_max + AROUND_BYTES)
+        self._producer = LazyProducer(settings, max_request_size=bytes_max)
         self._partitions: Mapping[str, int] = {}
         self._looked_at = -TRUST_SECONDS
-        self._looking, self._connecting = asyncio.Lock(), asyncio.Lock()
+        self._looking = asyncio.Lock()
 
     async def stop(self) -> None:
         """Send what is left, and disconnect; safe to repeat."""
-        await self._running.aclose()
+        await self._producer.stop()
 
     async def refusal(self, address: ReplyAddress) -> str | None:
         """Why nothing may be written to an address; None where it may. Raises KafkaError, ServiceUnavailable."""
@@ -55,7 +52,7 @@ class ReplyTopics:
     async def send(self, address: ReplyAddress, key: bytes | None, values: Sequence[bytes]) -> None:
         """Return when the broker has confirmed them all, in their order; raises as `refusal` does."""
         headers = address.headers()
-        producer = await self._connected()
+        producer = await self._producer.connected()
         sent = [
             await producer.send(address.topic, value, key=key, partition=address.partition, headers=headers)
             for value in values
@@ -73,15 +70,7 @@ class ReplyTopics:
 
     async def _look(self) -> None:
         await asyncio.sleep(max(0.0, self._looked_at + LOOK_SECONDS - time.monotonic()))
-        cluster = await (await self._connected()).client.fetch_all_metadata()
+        cluster = await (await self._producer.connected()).client.fetch_all_metadata()
         counts = {each: cluster.partitions_for_topic(each) or () for each in cluster.topics()}
         self._partitions = {each: len(partitions) for each, partitions in counts.items() if partitions}
         self._looked_at = time.monotonic()
-
-    async def _connected(self) -> AIOKafkaProducer:
-        async with self._connecting:
-            if self._producer is None:
-                bytes_max = max(kafka.MESSAGE_BYTES_MAX, self.bytes_max + AROUND_BYTES)
-                producer = kafka.producer(self._settings, max_request_size=bytes_max)
-                self._producer = await self._running.enter_async_context(producer)
-            return self._producer
