@@ -41,7 +41,9 @@ class LabelLog:
     async def publish(self, partition: int, changed: Changed) -> None:
         """Return when the broker has confirmed them all; raises KafkaError, ServiceUnavailable."""
         records = [each for each in changed.values() if each is not None]
-        values = dict(zip([each.photo_id for each in records], await asyncio.to_thread(self._values, records)))
+        values = dict(
+            zip([each.photo_id for each in records], await asyncio.to_thread(self._values, records), strict=True)
+        )
         producer = await self._producer.connected()
         sent = [
             await producer.send(self._topic, values.get(photo_id), photo_key(photo_id), partition)

@@ -65,6 +65,8 @@ class Settings:
     )
     reply_bytes_max: int = _setting(900_000, "largest message of a reply over Kafka; more goes into several")
     queries_at_once: int = _setting(32, "requests over Kafka that one worker works on at a time")
+    collect_batch_size: int = _setting(500, "events of galleries and quests that are worked on together")
+    collect_batch_seconds: float = _setting(0.02, "how long a batch of them waits to fill; suggestions wait as long")
 
     seal_interval_seconds: float = _setting(30.0, "how often the index looks for something to seal or merge")
     memtable_vectors_max: int = _setting(2_500, "vectors a shard keeps unsealed; each search compares all")
@@ -115,6 +117,7 @@ _RANGES = (
     ("encoder_batch_size", 1, 1024),
     ("encoder_timeout_seconds", 0.1, 600.0),
     ("index_batch_size", 1, 100_000),
+    ("collect_batch_size", 1, 100_000),
     ("memtable_vectors_max", 100, 1_000_000),
     ("search_recall", 0.5, 1.0),
     ("upload_bytes_max", 1_000, 2_000_000_000),
@@ -126,6 +129,7 @@ _RANGES = (
     ("index_batch_seconds", 0.001, 60.0),
     ("reply_bytes_max", 10_000, 100_000_000),
     ("queries_at_once", 1, 1_000),
+    ("collect_batch_seconds", 0.001, 60.0),
     ("seal_interval_seconds", 0.1, 3600.0),
 )
 

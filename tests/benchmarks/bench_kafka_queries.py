@@ -76,9 +76,8 @@ async def compare(worker: AlbumProcess, seconds: float) -> None:
             assert len(answers) == BULK
             rounds += 1
         spent = time.perf_counter() - begun
-        print(
-            f"{'Kafka, 1,000 in a message':28} {rounds * BULK / spent:8,.0f} a second  {spent / rounds:6.2f} s a message"
-        )
+        line = f"{rounds * BULK / spent:8,.0f} a second  {spent / rounds:6.2f} s a message"
+        print(f"{'Kafka, 1,000 in a message':28} {line}")
 
 
 async def measured(name: str, ask: Ask, callers: int, seconds: float) -> str:
