@@ -1,37 +1,22 @@
-"""Errors as application/problem+json (RFC 9457): one table from our errors to HTTP statuses."""
+"""Errors as application/problem+json (RFC 9457): what `stream_app.problems` says, over HTTP."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any
 
 from aiohttp import web
 
 from stream_app import errors
+from stream_app.problems import in_time as in_time  # every view imports it from here
+from stream_app.problems import problem, problem_of, status_of, unforeseen_problem
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Answer = TypeVar("Answer")
-
-ANSWER_SECONDS_MAX = 30.0
-
-# The first listed class of an error's ancestry decides. What is not listed is our own fault: 500.
-STATUSES: dict[type[BaseException], HTTPStatus] = {
-    errors.UnknownWords: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.QueryRejected: HTTPStatus.BAD_REQUEST,
-    errors.EventRejected: HTTPStatus.BAD_REQUEST,
-    errors.PhotoRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.PhotoNotFound: HTTPStatus.NOT_FOUND,
-    errors.CollectionNotFound: HTTPStatus.NOT_FOUND,
-    errors.PhotoUnreachable: HTTPStatus.BAD_GATEWAY,
-    errors.ServiceUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.EncoderFailed: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 
 
 class RequestRefused(errors.SightlineError):
@@ -42,22 +27,9 @@ class RequestRefused(errors.SightlineError):
         super().__init__(problem, **advice)
 
 
-async def in_time(answer: Awaitable[Answer]) -> Answer:
-    """The answer of the album; raises ServiceUnavailable when it takes too long, so that no request hangs."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            return await answer
-    except TimeoutError:
-        raise errors.ServiceUnavailable(
-            "the album did not answer in time",
-            expected=f"an answer within {ANSWER_SECONDS_MAX:.0f} s",
-            remedy="Try again; /readyz and /api/stats say what the worker is doing.",
-        ) from None
-
-
 def problem_response(error: errors.SightlineError, status: HTTPStatus) -> web.Response:
     """The problem+json body of an error that a person can act on."""
-    return _response(status, error.problem, error.expected, error.received, error.remedy)
+    return _response(status, problem_of(error, status))
 
 
 @web.middleware
@@ -83,7 +55,7 @@ async def answer_with_problems(request: web.Request, handler: Handler) -> web.St
 
 
 def _known_problem(request: web.Request, error: errors.SightlineError) -> web.Response:
-    status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
+    status = status_of(error)
     if status is None:
         return _unforeseen_problem(request)
     return problem_response(error, status)
@@ -91,48 +63,26 @@ def _known_problem(request: web.Request, error: errors.SightlineError) -> web.Re
 
 def _unforeseen_problem(request: web.Request) -> web.Response:
     log.exception("%s %r failed", request.method, request.path)
-    return _response(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "the worker failed to answer",
-        remedy="Try again; if it stays, the worker's log says what happened.",
-    )
+    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, unforeseen_problem())
 
 
 def _plain_http_problem(request: web.Request, refusal: web.HTTPException) -> web.Response:
     status = HTTPStatus(refusal.status)
     if status == HTTPStatus.NOT_FOUND:
-        return _response(
-            status,
-            "there is nothing at this address",
-            received=_shown(request.path),
-            remedy="The page is at /.",
-        )
+        shown = _shown(request.path)
+        said = problem(status, "there is nothing at this address", received=shown, remedy="The page is at /.")
+        return _response(status, said)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = refusal.headers.get("Allow", "")
-        reply = _response(status, "this address does not take that method", allowed, request.method)
+        reply = _response(status, problem(status, "this address does not take that method", allowed, request.method))
         reply.headers["Allow"] = allowed
         return reply
-    return _response(status, refusal.reason or status.phrase)
+    return _response(status, problem(status, refusal.reason or status.phrase))
 
 
-def _response(
-    status: HTTPStatus,
-    detail: str,
-    expected: str | None = None,
-    received: str | None = None,
-    remedy: str | None = None,
-) -> web.Response:
-    body = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": detail,
-        "expected": expected,
-        "received": received,
-        "remedy": remedy,
-    }
+def _response(status: HTTPStatus, said: dict[str, Any]) -> web.Response:
     headers = {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json", headers=headers)
+    return web.Response(status=status, text=json.dumps(said), content_type="application/problem+json", headers=headers)
 
 
 def _shown(text: str, characters_max: int = 80) -> str:
