@@ -9,10 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from stream_app.album import Album
-from stream_app.contract.operations import Handlers
+from stream_app.contract.operations import OPERATIONS, Handlers
 from stream_app.errors import SightlineError
 from stream_app.settings import Settings
 from stream_app.web.album_changes import ChangeViews
+from stream_app.web.document_views import DocumentViews
 from stream_app.web.images import ImageViews
 from stream_app.web.operation_views import OperationViews
 from stream_app.web.page import PageViews
@@ -47,6 +48,7 @@ def attach_web(web_app: web.Application, album: Album, handlers: Handlers, setti
     )
     for views in (
         OperationViews(handlers, settings.upload_bytes_max),
+        DocumentViews([each for each in OPERATIONS if each.name in handlers], settings),
         StatsView(album, settings.upload_bytes_max),
         ChangeViews(album, thumbnails, settings.upload_bytes_max),
         ImageViews(album, thumbnails),
