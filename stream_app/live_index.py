@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,8 +30,12 @@ log = logging.getLogger(__name__)
 REPLAY_BATCH_SIZE = 512
 #: Words on which segments try how well words find their photos.
 WORD_EXAMPLES = 96
+#: Queries that are remembered, so that it can be measured how well they are answered.
+ASKED_KEPT = 32
 
 Allow = Callable[[int], bool]
+#: A query vector, and whether it is of words.
+Asked = tuple[np.ndarray, bool]
 
 
 @dataclass
@@ -53,13 +58,19 @@ class LiveIndex:
         self._holdings: dict[int, _Holding] = {}
         self._opened = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._rebalances = 0
         #: Whether all was replayed once; from then on Redis answers for what is moving.
         self.was_ready = False
+        #: The newest queries, oldest first.
+        self.asked: deque[Asked] = deque(maxlen=ASKED_KEPT)
+        #: Records that Redis has not confirmed yet.
+        self.writes_waiting = 0
         # One writer at a time: shards allow many readers beside one writer.
         self._writing = asyncio.Lock()
 
     async def open(self, partitions: Iterable[int], log_id: str) -> None:
         """Hold just these partitions: seal and close the others, open what is new and replay what it lacks."""
+        rebalances = self._rebalances
         async with self._opening:
             await self.keep_only(partitions)
             new = [each for each in partitions if each not in self._holdings]
@@ -67,7 +78,8 @@ class LiveIndex:
                 self._holdings[partition] = _Holding(await asyncio.to_thread(self._open_shard, partition, log_id))
             await asyncio.gather(*(self._replay(partition) for partition in new))
             self.was_ready = True
-            self._opened.set()
+            if rebalances == self._rebalances:  # else these are no longer the partitions to wait for
+                self._opened.set()
 
     async def keep_only(self, partitions: Iterable[int]) -> None:
         """Seal and close the shards of all other partitions; what is sealed need not be replayed again."""
@@ -86,7 +98,8 @@ class LiveIndex:
         await self._opened.wait()
 
     def expect_partitions(self) -> None:
-        """A rebalance has begun: not ready until `open` has been through."""
+        """A rebalance has begun: not ready until an `open` of after it has been through."""
+        self._rebalances += 1
         self._opened.clear()
 
     @property
@@ -97,7 +110,11 @@ class LiveIndex:
     async def apply(self, partition: int, records: Sequence[EmbeddingRecord], next_offset: int) -> None:
         """Make `records` findable in Redis and in the shard, or gone from them; safe to repeat."""
         vectors = await asyncio.to_thread(self.search_vectors, records)
-        await self._until_redis_answers(lambda: self._write_buckets(partition, records, vectors))
+        self.writes_waiting += len(records)
+        try:
+            await self._until_redis_answers(lambda: self._write_buckets(partition, records, vectors))
+        finally:
+            self.writes_waiting -= len(records)
         async with self._writing:
             if holding := self._holdings.get(partition):
                 await asyncio.to_thread(_write_shard, holding.shard, records, vectors)
@@ -119,6 +136,7 @@ class LiveIndex:
         for all of the nearest: every vector is compared.
         """
         recall = 1.0 if is_exact else None
+        self.asked.append((vector, is_word))
         ready = self._replayed()
         found = await asyncio.to_thread(
             lambda: [shard.search(vector, k, allow=allow, recall=recall, outside=is_word) for shard in ready.values()]
@@ -150,6 +168,10 @@ class LiveIndex:
     def photo_count(self) -> int:
         """The number of photos that a search can find in the open shards."""
         return sum(len(holding.shard) for holding in self._holdings.values())
+
+    def shards(self) -> dict[int, Shard]:
+        """The open shards by partition, also those that are still being replayed."""
+        return {number: each.shard for number, each in sorted(self._holdings.items())}
 
     def describe(self) -> dict[str, dict[str, int | bool]]:
         """Size and position of each open shard, for the stats."""
@@ -212,14 +234,16 @@ class LiveIndex:
         async for offset, record in self._embeddings.read(partition, holding.next_offset, end):
             batch.append(record)
             if len(batch) == REPLAY_BATCH_SIZE:
-                await asyncio.to_thread(self._write_replayed, holding.shard, batch)
+                await self._write_replayed(holding.shard, batch)
                 holding.next_offset, batch = offset + 1, []
-        await asyncio.to_thread(self._write_replayed, holding.shard, batch)
+        await self._write_replayed(holding.shard, batch)
         holding.next_offset = max(end, holding.next_offset)
         holding.replayed = True
 
-    def _write_replayed(self, shard: Shard, records: Sequence[EmbeddingRecord]) -> None:
-        _write_shard(shard, records, self.search_vectors(records))
+    async def _write_replayed(self, shard: Shard, records: Sequence[EmbeddingRecord]) -> None:
+        vectors = await asyncio.to_thread(self.search_vectors, records)
+        async with self._writing:  # a deletion, or a batch that began before the rebalance, may want to write too
+            await asyncio.to_thread(_write_shard, shard, records, vectors)
 
     def _seal(self, holding: _Holding) -> None:
         # The offset is read first: what is added meanwhile is sealed too, and replayed without harm.
