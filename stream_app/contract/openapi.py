@@ -108,7 +108,7 @@ def _body(route: Operation | PlainRoute, bodies: dict[str, Json]) -> Json | None
 
 
 def _form(fields: Json) -> Json:
-    return {"type": "object", "properties": fields, "required": ["image"]}
+    return {"type": "object", "properties": fields, "required": ["image"], "additionalProperties": False}
 
 
 def _photo_content(form: Json) -> Json:
@@ -125,7 +125,7 @@ def _responses(route: Operation | PlainRoute) -> Json:
     else:
         answers, problems = dict(route.answers), route.problems
     found: dict[int, Json] = {status: _answer(status, kind) for status, kind in answers.items()}
-    if 202 in found:
+    if route.name == "upload":
         found[202] |= {"headers": {"Location": {"schema": {"type": "string"}}}, "links": _links()}
     for status in (*problems, *_ALWAYS):
         found.setdefault(status, {"$ref": f"#/components/responses/{_response_name(status)}"})

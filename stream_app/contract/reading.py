@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -31,6 +32,9 @@ def request_from_texts(kind: type[R], texts: Mapping[str, Sequence[str]], more: 
             raise RequestMalformed(
                 f"{name} is given {len(given)} times", expected="once", received=", ".join(given)[:60]
             )
+        elif given[0].lower() == "null" and name in _optional_names(kind):
+            # msgspec would take the text for no value; in an address that is said by leaving it out.
+            raise _rejection(kind, {name: given[0]}, f"Expected a value - at `$.{name}`")
         else:
             values[name] = given[0]
     return _convert(kind, values | dict(more), strict=False)
@@ -125,6 +129,12 @@ def _hints(kind: type[Struct]) -> dict[str, Any]:
 def _list_names(kind: type[Struct]) -> frozenset[str]:
     """The fields that are lists."""
     return frozenset(name for name, hint in _hints(kind).items() if get_origin(_bare(hint)) is list)
+
+
+@cache
+def _optional_names(kind: type[Struct]) -> frozenset[str]:
+    """The fields that may be None."""
+    return frozenset(name for name, hint in _hints(kind).items() if NoneType in get_args(hint))
 
 
 def _bare(hint: object) -> object:

@@ -58,6 +58,13 @@ TOPIC_NOTES: tuple[TopicNote, ...] = (
         "made anew from it.",
     ),
     TopicNote(
+        "photo-owners",
+        "own",
+        "the photographer's id in decimals",
+        "JSON",
+        "Whose photo each one is, from those who know photos to those who know photographers.",
+    ),
+    TopicNote(
         "dead-letters",
         "out",
         "that of the message",

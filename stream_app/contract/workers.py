@@ -50,3 +50,54 @@ class ReadyAnswer(Answer, frozen=True, kw_only=True):
 
     ready: bool
     reason: str
+
+
+class ReplayRequest(Request, frozen=True, kw_only=True):
+    """A dead letter by its place in the topic."""
+
+    place: Annotated[str, Meta(description="partition and offset", examples=["0-7"])]
+
+
+class DeadLetter(Answer, frozen=True, kw_only=True):
+    """A message that could not be worked on; key and value as text, shortened."""
+
+    place: str
+    reason: str
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    time_ms: int
+    key: str
+    value: str
+    value_bytes: int
+    replayable: bool
+
+
+class DeadLettersAnswer(Answer, frozen=True, kw_only=True):
+    """The newest dead letters, newest first, and how many there are."""
+
+    dead_letters: list[DeadLetter]
+    count: int
+
+
+class ReplayAnswer(Answer, frozen=True, kw_only=True):
+    """The dead letter that was sent again."""
+
+    replayed: DeadLetter
+
+
+class Observation(Answer, frozen=True, kw_only=True):
+    """The worker's numbers and states at one moment."""
+
+    sequence: int
+    time_ms: int
+    numbers: dict[str, Any]
+    state: dict[str, Any]
+
+
+class OpsAnswer(Answer, frozen=True, kw_only=True):
+    """The worker, and what it saw of itself last; null before it has looked."""
+
+    worker: dict[str, Any]
+    observation: Observation | None

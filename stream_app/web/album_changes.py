@@ -40,7 +40,7 @@ class ChangeViews:
     async def upload(self, request: web.Request) -> web.Response:
         """Takes photos into the album: 202 with their ids; one that is no photo does not stop the others."""
         asked = request_of(UploadRequest, request)
-        sent = await read_photos(request, self._upload_bytes_max, asked.name)
+        sent = await read_photos(request, self._upload_bytes_max, asked.name, ("title", "tags"))
         accepted, rejected = await self._upload_each(sent, sent.metadata(asked.title, asked.tags))
         if not accepted:
             raise rejected[0][1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +20,8 @@ CHUNK_BYTES = 256 * 1024
 #: A body may come slowly, but it has to end.
 BODY_SECONDS_MAX = 300.0
 JSON_BYTES_MAX = 64 * 1024
+#: The field of a form that holds the photo; a file of any other name will do.
+PHOTO_FIELD = "image"
 FIELD_BYTES_MAX = 16 * 1024
 PARTS_MAX = 1_000
 NAME_CHARACTERS_MAX = 200
@@ -51,8 +53,10 @@ class SentPhotos:
         return ({"title": title} if title else {}) | ({"tags": tags} if tags else {})
 
 
-async def read_photos(request: web.Request, bytes_max: int, name: str = "") -> SentPhotos:
-    """The files of a request; one that is the whole body has the name `name`.
+async def read_photos(
+    request: web.Request, bytes_max: int, name: str = "", field_names: Collection[str] = ()
+) -> SentPhotos:
+    """The files of a request; one that is the whole body has the name `name`, a form may have these other fields.
 
     Raises RequestMalformed when there is none or they cannot be read, and RequestRefused above `bytes_max` (413) and
     when they take too long to arrive (408).
@@ -62,7 +66,9 @@ async def read_photos(request: web.Request, bytes_max: int, name: str = "") -> S
     is_form = request.content_type.startswith("multipart/")
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
-            sent = await (_read_form(request, bytes_max) if is_form else _read_raw(request, bytes_max, name))
+            sent = await (
+                _read_form(request, bytes_max, field_names) if is_form else _read_raw(request, bytes_max, name)
+            )
     except TimeoutError:
         raise _too_slow("Send fewer or smaller photos at a time.") from None
     except (HttpProcessingError, web.RequestPayloadError) as error:
@@ -85,7 +91,7 @@ async def read_photos(request: web.Request, bytes_max: int, name: str = "") -> S
 async def read_one_photo(request: web.Request, bytes_max: int) -> bytes:
     """The bytes of the photo to search by: the raw body, the file of field `image`, or the first file."""
     sent = await read_photos(request, bytes_max)
-    return next((file for file in sent.files if file.field == "image"), sent.files[0]).data
+    return next((file for file in sent.files if file.field == PHOTO_FIELD), sent.files[0]).data
 
 
 async def read_json(request: web.Request) -> object:
@@ -146,15 +152,15 @@ async def _read_raw(request: web.Request, bytes_max: int, name: str) -> SentPhot
     return SentPhotos([SentFile(clean_name(name), data)] if data else [])
 
 
-async def _read_form(request: web.Request, bytes_max: int) -> SentPhotos:
+async def _read_form(request: web.Request, bytes_max: int, field_names: Collection[str]) -> SentPhotos:
     sent = SentPhotos()
     left = bytes_max
     try:
         async for part in _parts(await request.multipart()):
-            limit = left if part.filename else min(left, FIELD_BYTES_MAX)
+            limit = left if part.filename or part.name == PHOTO_FIELD else min(left, FIELD_BYTES_MAX)
             data = await _gather(_chunks_of(part), limit, bytes_max)
             left -= len(data)
-            _keep(sent, part, data)
+            _keep(sent, part, data, field_names)
     except (ValueError, AssertionError, LookupError, RuntimeError) as error:
         # aiohttp's form reader has no error of its own: a broken boundary or header is any of these.
         raise RequestMalformed(
@@ -175,11 +181,17 @@ async def _parts(reader: MultipartReader) -> AsyncIterator[BodyPartReader]:
         yield part
 
 
-def _keep(sent: SentPhotos, part: BodyPartReader, data: bytes) -> None:
-    if part.filename:
-        sent.files.append(SentFile(clean_name(part.filename), data, part.name or ""))
-    elif part.name:
+def _keep(sent: SentPhotos, part: BodyPartReader, data: bytes, field_names: Collection[str]) -> None:
+    if part.filename or part.name == PHOTO_FIELD:
+        sent.files.append(SentFile(clean_name(part.filename or ""), data, part.name or ""))
+    elif part.name and part.name in field_names:
         sent.fields.setdefault(part.name, []).append(data.decode("utf-8", "replace"))
+    else:
+        raise RequestMalformed(
+            "a field of the form cannot be used",
+            expected=f"files, and {' and '.join(field_names)}" if field_names else "files",
+            received=repr(part.name)[:60],
+        )
 
 
 async def _chunks_of(part: BodyPartReader) -> AsyncIterator[bytes]:

@@ -49,6 +49,7 @@ def page(title: str, navigation: str, *content: str) -> bytes:
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{title} – Sightline"),
         tag("link", rel="icon", href="/static/icon.svg", type="image/svg+xml"),
+        tag("link", rel="stylesheet", href="/static/tokens.css"),
         tag("link", rel="stylesheet", href="/static/docs.css"),
     )
     doors = [("/", "Photos"), ("/api/docs", "API"), ("/api/topics", "Topics"), ("/api/openapi.json", "OpenAPI")]

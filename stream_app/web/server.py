@@ -24,6 +24,8 @@ from stream_app.web.security import guard, set_security_headers
 from stream_app.web.stats_view import StatsView
 from stream_app.web.thumbnails import Thumbnails
 
+#: As many ids, tags and words as the contract allows stand in an address; aiohttp alone would stop at 8 KB.
+ADDRESS_BYTES_MAX = 256 * 1024
 #: How often thumbnails of photos that are no more are looked for, and how often a worker that starts is asked again.
 SWEEP_SECONDS = 600.0
 READY_SECONDS = 5.0
@@ -32,10 +34,11 @@ FIRST_SWEEP_SECONDS = 10.0
 
 
 def application_options(settings: Settings) -> dict[str, Any]:
-    """What aiohttp's Application is made with: the doors, outermost first, and the body limit."""
+    """What aiohttp's Application is made with: the doors, outermost first, and limits."""
     return {
         "middlewares": [set_security_headers, answer_with_problems, guard(settings)],
         "client_max_size": settings.upload_bytes_max,
+        "handler_args": {"max_line_size": ADDRESS_BYTES_MAX},
     }
 
 
