@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import faust
 from faust.types import EventT, StreamT
 
 from agents.facts import fact_from
 from agents.persistence import do_batch
+from stream_app.catalogue import PhotoRow
 from stream_app.collection_tables import CollectionTable
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import EventRejected
@@ -18,12 +19,18 @@ from stream_app.portfolios import PhotoOwner, PortfolioRow, owner_news
 from stream_app.records import photo_key
 from stream_app.settings import Settings
 from stream_app.tables import RowTable
+from stream_app.versions import BEFORE_ALL
+
+#: How often a worker with an embedded broker looks whether news was lost.
+CHECK_SECONDS = 600.0
+CHECKED_TOGETHER = 200
 
 
 @dataclass(frozen=True)
 class OwnersRoom:
     """What the agents work with, handed in by the app; `news` is the topic between them."""
 
+    photos: RowTable[PhotoRow]
     owners: RowTable[PhotoOwner]
     news: faust.Topic
     portfolios: CollectionTable[PortfolioRow]
@@ -43,6 +50,15 @@ def declare_owning(app: faust.App, activity: faust.Topic, room: OwnersRoom, sett
     async def keep_portfolios(stream: StreamT) -> None:
         async for events in stream.noack_take(size, within=seconds):
             await do_batch(lambda batch: keep_batch(batch, room), events, "keep", room.dead_letters)
+
+    if settings.embedded_broker:
+
+        @app.task
+        async def tell_again() -> None:
+            await room.portfolios.recovered()
+            while True:
+                await tell_what_was_lost(room)
+                await asyncio.sleep(CHECK_SECONDS)
 
 
 async def tell_batch(events: Sequence[EventT], room: OwnersRoom) -> None:
@@ -64,7 +80,7 @@ async def tell_batch(events: Sequence[EventT], room: OwnersRoom) -> None:
     sent = [await room.news.send(key=photo_key(user), value=told.to_bytes()) for (user, _), told in news.items()]
     await asyncio.gather(*sent)
     for photo_id, (event, after) in owners.items():
-        if after != _owner(photo_id, room):
+        if after != room.owners.get(photo_id):
             room.owners.set(event, photo_id, after)
     await room.owners.confirmed()
 
@@ -80,5 +96,40 @@ async def keep_batch(events: Sequence[EventT], room: OwnersRoom) -> None:
     await room.portfolios.confirmed()
 
 
+async def tell_what_was_lost(room: OwnersRoom) -> None:
+    """Tell photographers what the photos' rows know and their portfolios do not.
+
+    News that was on its way is lost with an embedded broker that is killed, and albums of before there were portfolios
+    never had any. Only for a worker that has all partitions.
+    """
+    for number, photo in enumerate(room.photos.rows()):
+        owner = PhotoOwner.of(photo)
+        if owner.user_id is not None:
+            await _tell_news(owner.user_id, owner.news(), room)
+        await _breathe(number)
+    for number, user_id in enumerate(room.portfolios.collection_ids()):
+        for row in room.portfolios.rows_of(user_id):
+            owner = PhotoOwner.of(room.photos.get(row.photo_id) or PhotoRow(row.photo_id))
+            if row.present and owner.user_id != user_id:
+                lost = replace(owner.news(), owned_version=BEFORE_ALL, lost_version=owner.owned_version)
+                await _tell_news(user_id, lost, room)
+        await _breathe(number)
+
+
+async def _tell_news(user_id: int, told: PortfolioRow, room: OwnersRoom) -> None:
+    known = room.portfolios.get(user_id, told.photo_id) or PortfolioRow(told.photo_id)
+    if known.with_news(told) != known:
+        await room.news.send(key=photo_key(user_id), value=told.to_bytes())
+
+
+async def _breathe(number: int) -> None:
+    """Let the event loop go on now and then."""
+    if number % CHECKED_TOGETHER == 0:
+        await asyncio.sleep(0)
+
+
 def _owner(photo_id: int, room: OwnersRoom) -> PhotoOwner:
-    return room.owners.get(photo_id) or PhotoOwner(photo_id)
+    if (owner := room.owners.get(photo_id)) is not None:
+        return owner
+    photo = room.photos.get(photo_id)
+    return PhotoOwner(photo_id) if photo is None else PhotoOwner.of(photo)

@@ -95,7 +95,7 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     indexing_room = IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id, freshness)
     declare_indexing(app, embeddings_topic, indexing_room, settings)
 
-    join_collections(app, settings, activity, dead_letters)
+    join_collections(app, settings, activity, photos, dead_letters)
 
     _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
@@ -134,7 +134,11 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
 
 
 def join_collections(
-    app: faust.App, settings: Settings, activity: faust.Topic, dead_letters: DeadLetters
+    app: faust.App,
+    settings: Settings,
+    activity: faust.Topic,
+    photos: RowTable[PhotoRow],
+    dead_letters: DeadLetters,
 ) -> LiveCollections:
     """The tables and agents of galleries, quests and portfolios, and the room that is asked for them."""
     tables, portfolios = collection_tables(app, settings.partition_count)
@@ -142,7 +146,7 @@ def join_collections(
     declare_collecting(app, collection_activity, tables, dead_letters, settings)
     owners: RowTable[PhotoOwner] = _row_table(app, "owners", PhotoOwner, settings)
     news = _raw_topic(app, topics.owners_topic(settings))
-    declare_owning(app, activity, OwnersRoom(owners, news, portfolios, dead_letters), settings)
+    declare_owning(app, activity, OwnersRoom(photos, owners, news, portfolios, dead_letters), settings)
     kept = {kind: _kept(settings, table.changelog) for kind, table in tables.items()} if _is_kept(settings) else None
     return LiveCollections(CollectionRoom(tables, portfolios, collection_activity, settings.partition_count, kept))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class _ShelvedTable(ConfirmedTable):
         super().__init__(*args, **kwargs)
         self.shelves: dict[bytes, _Shelf] = {}
         self.owned_partitions: set[int] | None = None
+        self.recovered = asyncio.Event()
 
     def on_key_set(self, key: bytes, value: bytes) -> None:
         super().on_key_set(key, value)
@@ -58,6 +60,7 @@ class _ShelvedTable(ConfirmedTable):
         for key in list(self.data.keys()):
             self.shelf(key).keys.add(key)
         self.owned_partitions = {each.partition for each in active_tps}
+        self.recovered.set()
 
     def shelf(self, key: bytes) -> _Shelf:
         """The shelf of a key whose row changes now."""
@@ -78,6 +81,10 @@ class CollectionTable(KeyedRows[Row], Generic[Row]):
     def owned_partitions(self) -> set[int] | None:
         """The partitions whose rows are all here; None before the first recovery."""
         return self._table.owned_partitions
+
+    async def recovered(self) -> None:
+        """Return when the rows have been recovered for the first time, as those of all other tables have then."""
+        await self._table.recovered.wait()
 
     def get(self, collection_id: int, photo_id: int | None = None) -> Row | None:
         """The row of a photo in a collection, or of the collection, or None."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from stream_app.activity import Event, PhotoDeleted, PhotoEdited, PhotoUploaded
+from stream_app.catalogue import PhotoRow
 from stream_app.versions import BEFORE_ALL, Version
 
 
@@ -25,6 +26,27 @@ class PhotoOwner:
     owned_version: Version = BEFORE_ALL
     upload_version: Version = BEFORE_ALL
     deletion_version: Version = BEFORE_ALL
+
+    @classmethod
+    def of(cls, photo: PhotoRow) -> PhotoOwner:
+        """What the photo's own row knows of it, which forgets a deleted photo's owner."""
+        user_id, owned_version = photo.metadata.get("user_id", (None, BEFORE_ALL))
+        return cls(
+            photo.photo_id,
+            None if user_id is None else int(str(user_id)),
+            owned_version,
+            photo.upload_version,
+            photo.deletion_version,
+        )
+
+    def news(self) -> PortfolioRow:
+        """What its owner should know of the photo."""
+        return PortfolioRow(
+            self.photo_id,
+            owned_version=self.owned_version,
+            upload_version=self.upload_version,
+            deletion_version=self.deletion_version,
+        )
 
     def with_event(self, event: Event, version: Version) -> PhotoOwner:
         """The row after an event of `photo-activity`."""
@@ -97,15 +119,7 @@ def owner_news(before: PhotoOwner, after: PhotoOwner, version: Version) -> Itera
     """
     is_known = version in (after.owned_version, after.upload_version, after.deletion_version)
     if is_known and after.user_id is not None:
-        yield (
-            after.user_id,
-            PortfolioRow(
-                after.photo_id,
-                owned_version=after.owned_version,
-                upload_version=after.upload_version,
-                deletion_version=after.deletion_version,
-            ),
-        )
+        yield after.user_id, after.news()
     if before.user_id not in (None, after.user_id):
         assert before.user_id is not None
         yield before.user_id, PortfolioRow(after.photo_id, lost_version=after.owned_version)

@@ -1,4 +1,4 @@
-"""A worker that keeps collections and nothing else, in the process of the test, on a real broker."""
+"""A worker that catalogues photos and keeps collections and does nothing else, in the process of the test."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any, TypeVar
 
 import faust
 
+from agents.cataloguing import declare_cataloguing
 from stream_app import kafka, topics
-from stream_app.app import _begin_reading, _raw_topic, join_collections
+from stream_app.app import _raw_topic, _row_table, join_collections
+from stream_app.catalogue import PhotoRow
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import CollectionNotFound, ServiceUnavailable
 from stream_app.local_services import faust_settings
 from stream_app.settings import Settings
+from stream_app.tables import RowTable
 
 T = TypeVar("T")
 WAIT_SECONDS_MAX = 60.0
@@ -25,7 +28,6 @@ class CollectionWorker:
 
     def __init__(self, settings: Settings, name: str = "worker") -> None:
         self._settings = settings
-        self._tasks: list[asyncio.Task[None]] = []
         options: dict[str, Any] = {
             "broker": settings.broker_url,
             "datadir": settings.data_dir / name,
@@ -37,8 +39,9 @@ class CollectionWorker:
         self.app = faust.App(settings.app_id, autodiscover=False, **(options | faust_settings(settings)))
         activity = _raw_topic(self.app, topics.activity_topic(settings))
         dead_letters = DeadLetters(_raw_topic(self.app, topics.dead_letters_topic(settings)))
-        self.room = join_collections(self.app, settings, activity, dead_letters)
-        self.app.on_rebalance_complete.connect(self._recovered, weak=False)
+        photos: RowTable[PhotoRow] = _row_table(self.app, "photos", PhotoRow, settings)
+        declare_cataloguing(self.app, activity, photos, dead_letters, settings)
+        self.room = join_collections(self.app, settings, activity, photos, dead_letters)
 
     async def __aenter__(self) -> CollectionWorker:
         self._settings.data_dir.mkdir(exist_ok=True)
@@ -48,9 +51,6 @@ class CollectionWorker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.app.stop()
 
     def gallery(self, gallery_id: int) -> tuple[int, ...]:
@@ -95,6 +95,3 @@ class CollectionWorker:
                 return answer
             assert time.monotonic() < deadline, f"{what}: not within {WAIT_SECONDS_MAX:.0f} s, last answer {said!r}"
             await asyncio.sleep(0.02)
-
-    async def _recovered(self, *_: Any, **__: Any) -> None:
-        self._tasks.append(asyncio.create_task(_begin_reading(self.app)))

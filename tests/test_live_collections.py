@@ -10,11 +10,15 @@ import pytest
 from collection_worker import CollectionWorker
 
 from stream_app import kafka, topics
+from stream_app.activity import Metadata, PhotoUploaded
+from stream_app.catalogue import PhotoRow, with_event
 from stream_app.collection_events import BriefChanged, CollectionDeleted, PhotoEntered, PhotoLeft
 from stream_app.dead_letters import list_dead_letters, replay_dead_letters
 from stream_app.embedded_log import LogKeeper, holds, kept_path
 from stream_app.errors import CollectionNotFound, EventRejected, ServiceUnavailable
+from stream_app.records import photo_key
 from stream_app.settings import Settings
+from stream_app.versions import Version
 
 ADA, BEN = 5, 6
 
@@ -28,6 +32,12 @@ def event(kind: str, **fields: object) -> tuple[bytes, bytes]:
 def uploaded(photo_id: int, time: int, **fields: object) -> tuple[bytes, bytes]:
     """Key and value of an upload."""
     return event("photo.uploaded", photo_id=photo_id, time=time, url=f"https://example.org/{photo_id}.jpg", **fields)
+
+
+def upload_by(user_id: int, photo_id: int) -> tuple[PhotoUploaded, Version]:
+    """An upload and its version."""
+    metadata = Metadata(user_id=user_id)
+    return PhotoUploaded(photo_id, photo_id, "https://example.org", None, metadata), Version(photo_id, 0, 0, photo_id)
 
 
 class TestGalleriesAndQuests:
@@ -171,6 +181,24 @@ class TestPortfolios:
             await worker.send("photo-activity", event("photo.deleted", photo_id=1, time=10))
             await worker.until(lambda: worker.portfolio(BEN) == (), "nothing left")
             assert [each.user_id for each in worker.room.portfolios()] == [ADA]
+
+    async def test_an_album_of_before_there_were_portfolios_gets_them(self, log_settings: Settings) -> None:
+        """From the rows of its photos; and what is said of these photos later is understood."""
+        settings = replace(log_settings, embedded_broker=True)
+        rows = [with_event(PhotoRow(each), *upload_by(ADA, each)) for each in (1, 2)]
+        await topics.create_topics(settings, topics.topic_specs(settings, "none"))
+        async with kafka.producer(settings) as producer:
+            for row in rows:
+                changelog = topics.changelog_topic(settings, "photos")
+                await producer.send_and_wait(changelog, row.to_bytes(), photo_key(row.photo_id))
+        async with CollectionWorker(settings) as worker:
+            await worker.until(lambda: worker.portfolio(ADA) == (1, 2), "both")
+
+            await worker.send("photo-activity", event("photo.edited", photo_id=1, time=9, user_id=BEN))
+            await worker.until(lambda: worker.portfolio(BEN) == (1,), "an edit of the owner alone")
+        async with CollectionWorker(settings, "another") as worker:
+            await worker.until(lambda: worker.portfolio(ADA) == (2,), "what the first one may not have known")
+            assert worker.portfolio(BEN) == (1,)
 
 
 class TestAccepted:
