@@ -1,6 +1,7 @@
 """What Schemathesis is told beyond the document: photos that can be decoded, and ids and words that there are.
 
-An id or a word is put only in the place of one that the document allows: a request stays as right or as wrong as it was.
+An id or a word is put only in the place of one that the document allows: a request stays as right or as wrong as it
+was.
 """
 
 from __future__ import annotations
