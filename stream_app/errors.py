@@ -65,6 +65,10 @@ class QueryRejected(SightlineError):
     """A request has a parameter that is missing, out of range, or of the wrong kind."""
 
 
+class IdempotencyKeyReused(SightlineError):
+    """An Idempotency-Key came with another request than before."""
+
+
 class UnknownWords(QueryRejected):
     """A query has no word that the vocabulary knows."""
 

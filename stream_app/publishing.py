@@ -17,7 +17,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream_app.activity import PhotoDeleted, PhotoUploaded, event_to_json, parse_event
+from stream_app.activity import PhotoDeleted, PhotoUploaded, UserDeleted, event_key, event_to_json, parse_event
 from stream_app.errors import EventRejected, ServiceUnavailable, SettingsError
 from stream_app.folders import FolderScan, PhotoFile, event_time_ms, require_photos, scan_folder, watch_folder
 from stream_app.roots import publish_root
@@ -169,8 +169,8 @@ async def _publish_events(settings: Settings, source: Path, progress: bool) -> P
             for _, line in _lines(source):
                 event = parse_event(line)
                 value = line if event.time_ms is not None else _dated(line, time_ms)
-                await sender.send(event.photo_id, value, delivered)
-                deleted = isinstance(event, PhotoDeleted)
+                await sender.send(event_key(event), value, delivered)
+                deleted = isinstance(event, PhotoDeleted | UserDeleted)
                 report += PublishReport(sent=not deleted, deleted=deleted)
             await sender.confirmed()
     return report

@@ -26,13 +26,13 @@ class ActivitySender:
         self._settings = settings
         self._unconfirmed: set[asyncio.Future[Any]] = set()
 
-    async def send(self, photo_id: int, event: bytes, delivered: Callable[[], object] = bool) -> None:
-        """Take one event; `delivered` is called when the broker has it. Raises ServiceUnavailable."""
+    async def send(self, key_id: int, event: bytes, delivered: Callable[[], object] = bool) -> None:
+        """Take one event, keyed by that id; `delivered` is called when the broker has it. Raises ServiceUnavailable."""
         try:
             while len(self._unconfirmed) >= IN_FLIGHT_MAX:
                 await self._settle(asyncio.FIRST_COMPLETED)
             topic = activity_topic(self._settings)
-            confirmed = await self._producer.send(topic, event, photo_key(photo_id))
+            confirmed = await self._producer.send(topic, event, photo_key(key_id))
         except KafkaError as error:
             raise kafka.no_answer(self._settings, error) from error
         confirmed.add_done_callback(lambda done: done.cancelled() or done.exception() or delivered())

@@ -22,7 +22,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 ACTIVITY_RETENTION_MS = 7 * DAY_MS
 DEAD_LETTERS_RETENTION_MS = 14 * DAY_MS
 #: The tables of the worker; Faust names their changelogs itself.
-TABLES = ("photos", "embedded")
+TABLES = ("photos", "embedded", "users")
 VISIBLE_SECONDS_MAX = 20.0
 
 

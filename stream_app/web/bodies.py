@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http import HttpProcessingError
 
@@ -47,6 +49,11 @@ class SentPhotos:
         tags = [tag.strip() for text in self.fields.get("tags", []) for tag in text.split(",")]
         tags = list(dict.fromkeys(tag for tag in tags if tag))[:TAGS_MAX]
         return ({"title": title} if title else {}) | ({"tags": tags} if tags else {})
+
+    def fingerprint(self) -> str:
+        """The same for what asks for the same, in whatever form it came; for another thread, since it may be much."""
+        photos = [[each.name, hashlib.sha256(each.data).hexdigest()] for each in self.files]
+        return hashlib.sha256(orjson.dumps([photos, self.metadata()])).hexdigest()
 
 
 async def read_photos(request: web.Request, bytes_max: int) -> SentPhotos:

@@ -24,6 +24,7 @@ ANSWER_SECONDS_MAX = 30.0
 STATUSES: dict[type[BaseException], HTTPStatus] = {
     errors.UnknownWords: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.QueryRejected: HTTPStatus.BAD_REQUEST,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.EventRejected: HTTPStatus.BAD_REQUEST,
     errors.PhotoRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PhotoNotFound: HTTPStatus.NOT_FOUND,

@@ -11,6 +11,7 @@ from aiohttp import web
 from stream_app.album import Album
 from stream_app.contract.operations import Handlers
 from stream_app.errors import SightlineError
+from stream_app.idempotency import IdempotencyKeys
 from stream_app.settings import Settings
 from stream_app.web.album_changes import ChangeViews
 from stream_app.web.images import ImageViews
@@ -48,7 +49,7 @@ def attach_web(web_app: web.Application, album: Album, handlers: Handlers, setti
     for views in (
         OperationViews(handlers, settings.upload_bytes_max),
         StatsView(album, settings.upload_bytes_max),
-        ChangeViews(album, thumbnails, settings.upload_bytes_max),
+        ChangeViews(album, thumbnails, IdempotencyKeys(settings.data_dir / "idempotency"), settings.upload_bytes_max),
         ImageViews(album, thumbnails),
         ProjectorView(album, thumbnails, pixels_max=settings.photo_pixels_max),
         ProbeViews(album),
