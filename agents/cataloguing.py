@@ -75,8 +75,8 @@ async def _delete_user(fact: Fact[UserDeleted], room: CatalogueRoom) -> None:
     user_id = fact.activity.user_id
     known = room.users.get(user_id) or UserRow(user_id)
     user = UserRow(user_id, max(known.deleted_ms, fact.version.time_ms))
-    if user != known:
-        room.users.set(fact.source, user_id, user)
+    # Also where it is known already, from another partition of this worker: each partition has a changelog of its own.
+    room.users.set(fact.source, user_id, user)
     gone = await asyncio.to_thread(_photos_of, user, fact.partition, room)
     await _announce([PhotoDeleted(each, user.deleted_ms) for each in gone], room, [fact.partition])
     for photo_id in gone:
