@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import faust
 from faust.types import EventT, StreamT
@@ -12,6 +12,7 @@ from agents.persistence import do_batch
 from stream_app.catalogue import PhotoRow, with_deletion, with_embedding
 from stream_app.dead_letters import DeadLetters
 from stream_app.embedding_log import EmbeddingLog
+from stream_app.freshness import Freshness
 from stream_app.live_index import LiveIndex
 from stream_app.metrics import EMBEDDINGS_INDEXED
 from stream_app.photo_signatures import signatures
@@ -31,6 +32,7 @@ class IndexingRoom:
     embeddings: EmbeddingLog
     dead_letters: DeadLetters
     vision_id: str
+    freshness: Freshness = field(default_factory=Freshness)
 
 
 def declare_indexing(app: faust.App, topic: faust.Topic, room: IndexingRoom, settings: Settings) -> None:
@@ -52,6 +54,7 @@ async def index_batch(events: Sequence[EventT], room: IndexingRoom) -> None:
         await room.index.apply(partition, records, next_offset=last + 1)
     for event, record in arrivals:
         _update_row(event, record, room)
+    room.freshness.findable(record.version for _, record in arrivals if isinstance(record, PhotoEmbedded))
     await room.rows.confirmed()
     await _reassert_deletions(arrivals, room)
     EMBEDDINGS_INDEXED.inc(len(arrivals))

@@ -13,34 +13,51 @@ from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
 
 from agents.cataloguing import CatalogueRoom, declare_cataloguing
+from agents.collecting import declare_collecting
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
+from agents.owning import OwnersRoom, declare_owning
 from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
+from stream_app.arrivals import Arrivals
 from stream_app.candidates import CandidateSource
 from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.changes import AlbumChanges, ChangeRoom
+from stream_app.collection_tables import collection_tables
 from stream_app.contract.operations import handlers_of
 from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
+from stream_app.encoder_queue import CountedEncoder
+from stream_app.findable_photos import FindablePhotos
+from stream_app.freshness import Freshness
+from stream_app.gallery_answers import GalleryAnswers
 from stream_app.index.buckets import RedisBuckets
 from stream_app.live_album import AlbumRoom, LiveAlbum
+from stream_app.live_collections import CollectionRoom, LiveCollections
 from stream_app.live_index import LiveIndex
+from stream_app.live_sample import LiveSample
 from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
 from stream_app.photo_search import PhotoSearch, SearchRoom
+from stream_app.photographer_answers import PhotographerAnswers
 from stream_app.photos import PhotoReader
+from stream_app.portfolios import PhotoOwner
+from stream_app.quest_answers import QuestAnswers
 from stream_app.redis_client import RedisClient, connect, first_planes
 from stream_app.roots import PublishedRoots
 from stream_app.sent_images import ImageDesk
 from stream_app.settings import Settings
+from stream_app.stream_lag import positions_of
 from stream_app.tables import RowTable
 from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
+from stream_app.watch import worker_card
+from stream_app.web.ops_views import attach_ops
 from stream_app.web.server import application_options, attach_web
 from stream_app.word_answers import WordAnswers
+from stream_app.worker_watch import WatchRoom, WorkerWatch
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +72,7 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
 
     `log_id` names the broker's cluster: shards that were filled from another one are begun anew.
     """
-    app = _faust_app(settings)
+    app, encoder = _faust_app(settings), CountedEncoder(encoder)
     activity = _raw_topic(app, topics.activity_topic(settings))
     embeddings_topic = _raw_topic(app, topics.embeddings_topic(settings, space.vision_id))
     embeddings = EmbeddingLog(embeddings_topic, embeddings_topic.get_topic_name(), settings)
@@ -74,14 +91,17 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     planes = first_planes(settings, space)
     buckets = RedisBuckets(redis_client, space_id=space.space_id, planes=planes)
     index = LiveIndex(settings, space, embeddings, buckets)
+    freshness = Freshness()
+    app.sensors.add(Arrivals(topics.activity_topic(settings), freshness))
 
     users: RowTable[UserRow] = _row_table(app, "users", UserRow, settings)
     declare_cataloguing(app, CatalogueRoom(activity, photos, users, dead_letters, settings.partition_count), settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
-    declare_indexing(
-        app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id), settings
-    )
+    indexing_room = IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id, freshness)
+    declare_indexing(app, embeddings_topic, indexing_room, settings)
+
+    collections = join_collections(app, settings, activity, photos, dead_letters)
 
     _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
@@ -99,11 +119,52 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     )
     album = LiveAlbum(room)
     images = ImageDesk(space, encoder, reader)
-    search = PhotoSearch(SearchRoom(space, index, album, images, CandidateSource(index, tags), changes, tags))
-    desks = (search, PhotoAnswers(album), Classification(space, album, images), WordAnswers(album.vocabulary))
+    findable = FindablePhotos(album, index, changes)
+    search = PhotoSearch(SearchRoom(space, findable, images, CandidateSource(index, tags), tags))
+    sample = LiveSample(index)
+    desks = (
+        search,
+        PhotoAnswers(album),
+        Classification(space, album, images),
+        WordAnswers(album.vocabulary),
+        GalleryAnswers(space, findable, collections, sample),
+        QuestAnswers(space, findable, collections, sample),
+        PhotographerAnswers(space, findable, collections, sample),
+    )
     attach_web(app.web.web_app, album, handlers_of(desks), settings)
+    streams = {"activity": topics.activity_topic(settings), "embeddings": embeddings.name}
+    watched = WatchRoom(
+        settings=settings,
+        card=worker_card(settings, space),
+        index=index,
+        encoder=encoder,
+        redis_client=redis_client,
+        freshness=freshness,
+        streams=streams,
+        positions=lambda: positions_of(app, streams.values()),
+        ready=lambda: _readiness(app, index),
+    )
+    attach_ops(app.web.web_app, WorkerWatch(watched))
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app
+
+
+def join_collections(
+    app: faust.App,
+    settings: Settings,
+    activity: faust.Topic,
+    photos: RowTable[PhotoRow],
+    dead_letters: DeadLetters,
+) -> LiveCollections:
+    """The tables and agents of galleries, quests and portfolios, and the room that is asked for them."""
+    tables, portfolios = collection_tables(app, settings.partition_count)
+    collection_activity = _raw_topic(app, topics.collections_topic(settings))
+    declare_collecting(app, collection_activity, tables, dead_letters, settings)
+    owners: RowTable[PhotoOwner] = _row_table(app, "owners", PhotoOwner, settings)
+    news = _raw_topic(app, topics.owners_topic(settings))
+    declare_owning(app, activity, OwnersRoom(photos, owners, news, portfolios, dead_letters), settings)
+    kept = {kind: _kept(settings, table.changelog) for kind, table in tables.items()} if _is_kept(settings) else None
+    return LiveCollections(CollectionRoom(tables, portfolios, collection_activity, settings.partition_count, kept))
 
 
 def _faust_app(settings: Settings) -> faust.App:
@@ -248,8 +309,11 @@ def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None
     async def until_on_disk(partition: int, offset: int) -> None:
         await until_kept(settings, topic, partition, offset)
 
-    is_kept = settings.embedded_broker and kept_path(settings).exists()
-    return until_on_disk if is_kept else at_once
+    return until_on_disk if _is_kept(settings) else at_once
+
+
+def _is_kept(settings: Settings) -> bool:
+    return settings.embedded_broker and kept_path(settings).exists()
 
 
 def _readiness(app: faust.App, index: LiveIndex) -> tuple[bool, str]:

@@ -8,7 +8,6 @@ import hashlib
 from typing import NamedTuple
 
 import msgspec
-import orjson
 
 from stream_app.contract.searching import Options
 from stream_app.errors import QueryRejected
@@ -37,7 +36,7 @@ class Cursor(NamedTuple):
 
     def to_text(self) -> str:
         """Letters that stand in an address as they are."""
-        return base64.urlsafe_b64encode(orjson.dumps(self)).decode().rstrip("=")
+        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
 
 
 def cursor_of(options: Options, now_ms: int) -> Cursor | None:

@@ -144,7 +144,7 @@ class Shard:
             raise QueryRejected("k is out of range", expected="at least 1", received=str(k))
         wished = self.settings.recall if recall is None else recall
         query = Query(unit_vector(vector, self.dimensions))
-        return self._snapshot().search(query, k, Search(allow, wished, outside))
+        return self.snapshot().search(query, k, Search(allow, wished, outside))
 
     def vector(self, photo_id: int) -> np.ndarray | None:
         """The photo's vector, float32 [dimensions], or None when it is not here."""
@@ -160,7 +160,7 @@ class Shard:
 
     def photo_ids(self) -> Iterator[int]:
         """Every photo that can be found, each once, in no order."""
-        return self._snapshot().photo_ids()
+        return self.snapshot().photo_ids()
 
     def needs_seal(self) -> bool:
         """Whether the memtable has grown beyond what a scan should cost."""
@@ -192,13 +192,18 @@ class Shard:
         finally:
             self._merge_lock.release()
 
+    @property
+    def merging(self) -> bool:
+        """Whether segments are being merged now."""
+        return self._merge_lock.locked()
+
     def close(self) -> None:
         """End a running merge and let go of the folder; what was not sealed is read again from the log."""
         self._writer.stop()
         with self._merge_lock, self._seal_lock:
             self._folder.close()
 
-    # What follows up to `_snapshot` is called with the lock held.
+    # What follows up to `snapshot` is called with the lock held.
 
     def _add(self, photo_id: int, version: Version, vector: np.ndarray, settled: dict[int, Place]) -> bool:
         place = self._unsettled_place(photo_id) or settled.get(photo_id)
@@ -235,7 +240,8 @@ class Shard:
                 places[int(wanted[at])] = Place(segment, int(rows[at]))
         return places
 
-    def _snapshot(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
+        """What can be found now, as one search sees it."""
         with self._lock:
             views = tuple(memtable.view() for memtable in self._memtables if len(memtable))
             return Snapshot(views, self._segments, self._sequence)

@@ -28,6 +28,7 @@ STATUSES: dict[type[BaseException], HTTPStatus] = {
     errors.EventRejected: HTTPStatus.BAD_REQUEST,
     errors.PhotoRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PhotoNotFound: HTTPStatus.NOT_FOUND,
+    errors.CollectionNotFound: HTTPStatus.NOT_FOUND,
     errors.PhotoUnreachable: HTTPStatus.BAD_GATEWAY,
     errors.ServiceUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EncoderFailed: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -13,7 +13,7 @@ export class Problem extends Error {
   }
 }
 
-async function ask(path, options = {}) {
+export async function ask(path, options = {}) {
   let reply;
   try {
     reply = await fetch(path, options);

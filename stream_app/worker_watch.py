@@ -1,0 +1,216 @@
+"""A worker looking at itself: what its rooms say, put together every two seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream_app.dead_letters import DeadLetter, list_dead_letters, replay_dead_letter
+from stream_app.encoder_queue import CountedEncoder
+from stream_app.errors import ServiceUnavailable
+from stream_app.freshness import Freshness
+from stream_app.index.sizes import ShardSize, size_of
+from stream_app.live_index import LiveIndex
+from stream_app.metrics import REDIS_REACHABLE, REDIS_WRITES_WAITING, SHARD_ROWS, STREAM_LAG
+from stream_app.observations import Number, Observations
+from stream_app.recall_probe import RecallProbe
+from stream_app.redis_client import RedisClient
+from stream_app.redis_health import RedisState, look_at_redis
+from stream_app.settings import Settings
+from stream_app.stream_lag import Lag, LogEnds, Place, Position, lags
+from stream_app.tallies import per_second, tallies
+from stream_app.watch import EVERY_SECONDS, KEPT_SECONDS, WorkerCard
+
+log = logging.getLogger(__name__)
+
+ENDS_SECONDS = 4.0
+#: The first recall is measured soon, so that a page just opened has one.
+FIRST_PROBE_SECONDS = 4.0
+#: Of more partitions than these only the sums are remembered over time.
+PLOTTED_PARTITIONS_MAX = 16
+DIGITS = 4
+NAP_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class WatchRoom:
+    """What is looked at, handed in by the app. `streams` names the topics: {"activity": …, "embeddings": …}."""
+
+    settings: Settings
+    card: WorkerCard
+    index: LiveIndex
+    encoder: CountedEncoder
+    redis_client: RedisClient
+    freshness: Freshness
+    streams: Mapping[str, str]
+    positions: Callable[[], dict[Place, Position]]
+    ready: Callable[[], tuple[bool, str]]
+
+
+@dataclass
+class _Seen:
+    """What was seen last of things that are looked at in their own time."""
+
+    ends: dict[Place, int] = field(default_factory=dict)
+    broker_problem: str = ""
+    redis: RedisState = field(default_factory=lambda: RedisState(False, problem="not asked yet"))
+
+
+class WorkerWatch:
+    """Observes one worker; see `stream_app.watch.Watch` for what each method promises."""
+
+    def __init__(self, room: WatchRoom) -> None:
+        self.card = room.card
+        self.observations = Observations(int(KEPT_SECONDS / EVERY_SECONDS))
+        self._room = room
+        self._seen = _Seen()
+        self._ends = LogEnds(room.settings)
+        self._probe = RecallProbe(room.settings.search_recall)
+        self._before = (time.monotonic(), tallies())
+        self._letters_free = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Look again and again, until it is cancelled."""
+        try:
+            await asyncio.gather(
+                _again_and_again(self._observe, EVERY_SECONDS),
+                _again_and_again(self._ask_redis, EVERY_SECONDS),
+                _again_and_again(self._ask_broker, ENDS_SECONDS),
+                self._probe_recall(),
+            )
+        finally:
+            self.observations.close()
+            await self._ends.close()
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """Those that were not replayed yet, oldest first; one reading at a time."""
+        async with self._letters_free:
+            return await list_dead_letters(self._room.settings)
+
+    async def replay(self, place: str) -> DeadLetter | None:
+        """Send one to where it came from; after each other, so that a double click sends one."""
+        async with self._letters_free:
+            return await replay_dead_letter(self._room.settings, place)
+
+    async def _observe(self) -> None:
+        began = time.monotonic()
+        sizes = await asyncio.to_thread(self._sizes)
+        behind = lags(self._seen.ends, self._room.positions())
+        self._tell_prometheus(sizes, behind)
+        numbers = self._rates(began) | self._numbers(sizes, behind)
+        numbers["loop.late_ms"] = await _lateness_ms()
+        rounded = {name: None if each is None else round(each, DIGITS) for name, each in numbers.items()}
+        self.observations.add(time.time_ns() // 1_000_000, rounded, self._state(sizes, behind))
+
+    async def _ask_redis(self) -> None:
+        self._seen.redis = await look_at_redis(self._room.redis_client)
+        REDIS_REACHABLE.set(self._seen.redis.reachable)
+
+    async def _ask_broker(self) -> None:
+        try:
+            self._seen.ends = await self._ends.ask(self._room.positions())
+            self._seen.broker_problem = ""
+        except ServiceUnavailable as away:
+            self._seen.ends, self._seen.broker_problem = {}, str(away)
+
+    async def _probe_recall(self) -> None:
+        await asyncio.sleep(FIRST_PROBE_SECONDS)
+        while True:
+            rest_seconds = FIRST_PROBE_SECONDS
+            if self._room.index.ready:
+                shards = list(self._room.index.shards().values())
+                rest_seconds = await _logged(self._probe.probe(shards, self._room.index.asked)) or rest_seconds
+            await asyncio.sleep(rest_seconds)
+
+    def _sizes(self) -> dict[int, ShardSize]:
+        return {partition: size_of(shard) for partition, shard in self._room.index.shards().items()}
+
+    def _rates(self, now: float) -> dict[str, Number]:
+        then, before = self._before
+        self._before = (now, tallies())
+        return per_second(before, self._before[1], now - then)
+
+    def _numbers(self, sizes: Mapping[int, ShardSize], behind: Mapping[Place, Lag]) -> dict[str, Number]:
+        redis = self._seen.redis
+        waits = self._room.freshness.percentiles()
+        numbers: dict[str, Number] = {f"freshness.{name}": value for name, value in waits.items()}
+        for kind, (mean, _) in self._probe.means().items():
+            numbers[f"recall.{kind}"] = mean
+        for stream, topic in self._room.streams.items():
+            here = {partition: lag for (name, partition), lag in behind.items() if name == topic}
+            numbers[f"lag.{stream}"] = sum(each.waiting for each in here.values()) if here else None
+            numbers[f"queue.{stream}"] = sum(each.in_hand for each in here.values()) if here else None
+            for partition, lag in sorted(here.items())[:PLOTTED_PARTITIONS_MAX]:
+                numbers[f"lag.{stream}.{partition}"] = lag.waiting
+        return numbers | {
+            "queue.encoder": self._room.encoder.waiting,
+            "queue.redis": self._room.index.writes_waiting,
+            "index.photos": sum(each.photos for each in sizes.values()),
+            "index.memtable_rows": sum(each.memtable_rows for each in sizes.values()),
+            "index.segments": sum(len(each.segments) for each in sizes.values()),
+            "redis.ping_ms": redis.ping_ms,
+            "redis.memory_bytes": redis.memory_bytes,
+        }
+
+    def _state(self, sizes: Mapping[int, ShardSize], behind: Mapping[Place, Lag]) -> dict[str, Any]:
+        ready, reason = self._room.ready()
+        seen = tallies()
+        return {
+            "ready": ready,
+            "reason": reason,
+            "partitions": [self._partition(each, sizes[each], behind) for each in sorted(sizes)],
+            "redis": vars(self._seen.redis),
+            "broker_problem": self._seen.broker_problem,
+            "recall_queries": {kind: count for kind, (_, count) in self._probe.means().items()},
+            "since_start": {name: seen[name] for name in sorted(seen)},
+        }
+
+    def _partition(self, partition: int, size: ShardSize, behind: Mapping[Place, Lag]) -> dict[str, Any]:
+        lag = {stream: behind.get((topic, partition)) for stream, topic in self._room.streams.items()}
+        return {
+            "partition": partition,
+            "photos": size.photos,
+            "memtable_rows": size.memtable_rows,
+            "segments": [each._asdict() for each in size.segments],
+            "merging": size.merging,
+            "lag": {stream: each.waiting if each else None for stream, each in lag.items()},
+        }
+
+    def _tell_prometheus(self, sizes: Mapping[int, ShardSize], behind: Mapping[Place, Lag]) -> None:
+        REDIS_WRITES_WAITING.set(self._room.index.writes_waiting)
+        streams = {topic: stream for stream, topic in self._room.streams.items()}
+        STREAM_LAG.clear()  # of partitions that another worker has now
+        for (topic, partition), lag in behind.items():
+            STREAM_LAG.labels(streams[topic], partition).set(lag.waiting)
+        SHARD_ROWS.clear()
+        for partition, size in sizes.items():
+            SHARD_ROWS.labels(partition, "memtable").set(size.memtable_rows)
+            for segment in size.segments:
+                SHARD_ROWS.labels(partition, segment.kind).inc(segment.rows)
+
+
+async def _again_and_again(deed: Callable[[], Awaitable[None]], every_seconds: float) -> None:
+    while True:
+        began = time.monotonic()
+        await _logged(deed())
+        await asyncio.sleep(max(every_seconds / 2, every_seconds - (time.monotonic() - began)))
+
+
+async def _logged(deed: Awaitable[Any]) -> Any:
+    """What the deed returns; None, and a line in the log, where it fails: who watches must not fall."""
+    try:
+        return await deed
+    except Exception:
+        log.exception("The worker could not look at itself")
+        return None
+
+
+async def _lateness_ms() -> float:
+    """By how much the event loop comes back too late from a nap, as every request that waits for its turn does."""
+    before = time.perf_counter()
+    await asyncio.sleep(NAP_SECONDS)
+    return max(0.0, time.perf_counter() - before - NAP_SECONDS) * 1000
