@@ -12,7 +12,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
 
-from agents.cataloguing import declare_cataloguing
+from agents.cataloguing import CatalogueRoom, declare_cataloguing
 from agents.collecting import declare_collecting
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
@@ -23,7 +23,7 @@ from models.space import Space
 from stream_app import topics
 from stream_app.arrivals import Arrivals
 from stream_app.candidates import CandidateSource
-from stream_app.catalogue import PhotoRow
+from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.collection_tables import collection_tables
 from stream_app.contract.operations import handlers_of
@@ -100,7 +100,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     freshness = Freshness()
     app.sensors.add(Arrivals(topics.activity_topic(settings), freshness))
 
-    declare_cataloguing(app, activity, photos, dead_letters, settings)
+    users: RowTable[UserRow] = _row_table(app, "users", UserRow, settings)
+    declare_cataloguing(app, CatalogueRoom(activity, photos, users, dead_letters, settings.partition_count), settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
     indexing_room = IndexingRoom(
