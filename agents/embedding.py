@@ -192,6 +192,8 @@ async def _read(fact: Upload, room: EmbeddingRoom) -> bytes | None:
 
 async def _append(room: EmbeddingRoom, entries: Sequence[Entry]) -> None:
     """Append records and note them in the table: first the log, so that a row never promises too much."""
+    for fact, _ in entries:
+        room.rows.require_own(fact.source)
     for partition in {fact.partition for fact, _ in entries}:
         here = [(fact, record) for fact, record in entries if fact.partition == partition]
         offsets = await room.embeddings.append(partition, [record for _, record in here])

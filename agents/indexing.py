@@ -15,6 +15,7 @@ from stream_app.embedding_log import EmbeddingLog
 from stream_app.freshness import Freshness
 from stream_app.live_index import LiveIndex
 from stream_app.metrics import EMBEDDINGS_INDEXED
+from stream_app.photo_signatures import signatures
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved, record_of
 from stream_app.settings import Settings
 from stream_app.tables import RowTable
@@ -30,6 +31,7 @@ class IndexingRoom:
     rows: RowTable[PhotoRow]
     embeddings: EmbeddingLog
     dead_letters: DeadLetters
+    vision_id: str
     freshness: Freshness = field(default_factory=Freshness)
 
 
@@ -51,21 +53,22 @@ async def index_batch(events: Sequence[EventT], room: IndexingRoom) -> None:
         last = max(event.message.offset for event in events if event.message.partition == partition)
         await room.index.apply(partition, records, next_offset=last + 1)
     for event, record in arrivals:
-        _update_row(event, record, room.rows)
+        _update_row(event, record, room)
     room.freshness.findable(record.version for _, record in arrivals if isinstance(record, PhotoEmbedded))
     await room.rows.confirmed()
     await _reassert_deletions(arrivals, room)
     EMBEDDINGS_INDEXED.inc(len(arrivals))
 
 
-def _update_row(event: EventT, record: EmbeddingRecord, rows: RowTable[PhotoRow]) -> None:
-    before = rows.get(record.photo_id) or PhotoRow(record.photo_id)
+def _update_row(event: EventT, record: EmbeddingRecord, room: IndexingRoom) -> None:
+    before = room.rows.get(record.photo_id) or PhotoRow(record.photo_id)
     if isinstance(record, PhotoRemoved):
         after = with_deletion(before, record.version)
     else:
-        after = with_embedding(before, record)
+        [signature] = signatures(record.image_embedding[None], room.vision_id)
+        after = with_embedding(before, record, signature.tobytes().hex())
     if after != before:
-        rows.set(event, record.photo_id, after)
+        room.rows.set(event, record.photo_id, after)
 
 
 async def _reassert_deletions(arrivals: Sequence[Arrival], room: IndexingRoom) -> None:

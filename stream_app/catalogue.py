@@ -46,6 +46,8 @@ class PhotoRow:
     height_px: int = 0
     label_indices: tuple[int, ...] = ()
     label_scores: tuple[float, ...] = ()
+    #: Of the image embedding, in hexadecimal digits; see `photo_signatures`.
+    signature: str = ""
 
     @property
     def known(self) -> bool:
@@ -111,11 +113,12 @@ def with_deletion(row: PhotoRow, version: Version) -> PhotoRow:
             height_px=row.height_px,
             label_indices=row.label_indices,
             label_scores=row.label_scores,
+            signature=row.signature,
         )
     return replace(kept, metadata={name: entry for name, entry in row.metadata.items() if entry[1] > version})
 
 
-def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
+def with_embedding(row: PhotoRow, record: PhotoEmbedded, signature: str) -> PhotoRow:
     """`row` after its photo was embedded; an embedding older than what the row knows changes nothing."""
     if record.version <= max(row.embedding_version, row.deletion_version):
         return row
@@ -127,6 +130,7 @@ def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
         height_px=record.height_px,
         label_indices=tuple(int(each) for each in record.label_indices[:ROW_LABELS]),
         label_scores=tuple(round(float(each), 4) for each in record.label_scores[:ROW_LABELS]),
+        signature=signature,
     )
     return _with_url(row, record.url, record.version)
 

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from stream_app import kafka
 from stream_app.errors import EventRejected
 from stream_app.settings import Settings
-from stream_app.topics import activity_topic, dead_letters_topic
+from stream_app.topics import activity_topic, collections_topic, dead_letters_topic
 
 Headers = list[tuple[str, bytes]]
 REASON_CHARACTERS_MAX = 1000
@@ -112,7 +112,7 @@ async def replay_dead_letters(settings: Settings) -> int:
             letters = await _unreplayed(reader, settings)
             letters = [each for each in letters if each.topic and each.value is not None]
             for letter in letters:
-                await _replay(producer, letter, activity_topic(settings))
+                await _replay(producer, letter, settings)
             await reader.commit({each: await reader.position(each) for each in reader.assignment()})
         except KafkaError as error:
             raise kafka.no_answer(settings, error) from error
@@ -137,7 +137,7 @@ async def replay_dead_letter(settings: Settings, place: str) -> DeadLetter | Non
                     received="only its reason: it was empty, or too large to keep",
                     remedy="Send the event anew from where it came.",
                 )
-            await _replay(producer, letter, activity_topic(settings))
+            await _replay(producer, letter, settings)
             note = [(REPLAYED, place.encode())]
             await producer.send_and_wait(
                 dead_letters_topic(settings), b"", None, int(place.split("-")[0]), headers=note
@@ -172,9 +172,9 @@ async def _unreplayed(reader: AIOKafkaConsumer, settings: Settings) -> list[Dead
     return sorted(letters, key=lambda each: (each.time_ms, each.topic, each.partition, each.offset))
 
 
-async def _replay(producer: AIOKafkaProducer, letter: DeadLetter, activity: str) -> None:
+async def _replay(producer: AIOKafkaProducer, letter: DeadLetter, settings: Settings) -> None:
     value = letter.value
-    if letter.topic == activity:
+    if letter.topic in (activity_topic(settings), collections_topic(settings)):
         value = _dated(value, letter.time_ms)
     known = await producer.partitions_for(letter.topic)
     partition = letter.partition if letter.partition in known else None

@@ -73,6 +73,10 @@ class PhotoNotFound(SightlineError):
     """No such photo, or it was deleted."""
 
 
+class CollectionNotFound(SightlineError):
+    """No such gallery, quest or portfolio, or it was deleted; one that is empty is found."""
+
+
 class VectorRejected(SightlineError):
     """A vector has the wrong length, or is not finite, or is zero."""
 

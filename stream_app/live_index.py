@@ -58,6 +58,7 @@ class LiveIndex:
         self._holdings: dict[int, _Holding] = {}
         self._opened = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._rebalances = 0
         #: Whether all was replayed once; from then on Redis answers for what is moving.
         self.was_ready = False
         #: The newest queries, oldest first.
@@ -69,6 +70,7 @@ class LiveIndex:
 
     async def open(self, partitions: Iterable[int], log_id: str) -> None:
         """Hold just these partitions: seal and close the others, open what is new and replay what it lacks."""
+        rebalances = self._rebalances
         async with self._opening:
             await self.keep_only(partitions)
             new = [each for each in partitions if each not in self._holdings]
@@ -76,7 +78,8 @@ class LiveIndex:
                 self._holdings[partition] = _Holding(await asyncio.to_thread(self._open_shard, partition, log_id))
             await asyncio.gather(*(self._replay(partition) for partition in new))
             self.was_ready = True
-            self._opened.set()
+            if rebalances == self._rebalances:  # else these are no longer the partitions to wait for
+                self._opened.set()
 
     async def keep_only(self, partitions: Iterable[int]) -> None:
         """Seal and close the shards of all other partitions; what is sealed need not be replayed again."""
@@ -95,7 +98,8 @@ class LiveIndex:
         await self._opened.wait()
 
     def expect_partitions(self) -> None:
-        """A rebalance has begun: not ready until `open` has been through."""
+        """A rebalance has begun: not ready until an `open` of after it has been through."""
+        self._rebalances += 1
         self._opened.clear()
 
     @property
@@ -124,16 +128,18 @@ class LiveIndex:
         await self._buckets.remove_many(partition, [(photo_id, version)])
 
     async def search(
-        self, vector: np.ndarray, k: int, allow: Allow, *, is_word: bool = False
+        self, vector: np.ndarray, k: int, allow: Allow, *, is_word: bool = False, is_exact: bool = False
     ) -> tuple[list[Hit], dict[int, str]]:
         """The best `k` hits over all partitions, and which source answered for each: shard or buckets.
 
-        A word's vector lies where no photo does, and is searched for with the effort that this takes.
+        A word's vector lies where no photo does, and is searched for with the effort that this takes. `is_exact` asks
+        for all of the nearest: every vector is compared.
         """
+        recall = 1.0 if is_exact else None
         self.asked.append((vector, is_word))
         ready = self._replayed()
         found = await asyncio.to_thread(
-            lambda: [shard.search(vector, k, allow=allow, outside=is_word) for shard in ready.values()]
+            lambda: [shard.search(vector, k, allow=allow, recall=recall, outside=is_word) for shard in ready.values()]
         )
         sources = dict.fromkeys(ready, "shard")
         for partition in set(range(self._settings.partition_count)) - set(ready):
@@ -228,14 +234,16 @@ class LiveIndex:
         async for offset, record in self._embeddings.read(partition, holding.next_offset, end):
             batch.append(record)
             if len(batch) == REPLAY_BATCH_SIZE:
-                await asyncio.to_thread(self._write_replayed, holding.shard, batch)
+                await self._write_replayed(holding.shard, batch)
                 holding.next_offset, batch = offset + 1, []
-        await asyncio.to_thread(self._write_replayed, holding.shard, batch)
+        await self._write_replayed(holding.shard, batch)
         holding.next_offset = max(end, holding.next_offset)
         holding.replayed = True
 
-    def _write_replayed(self, shard: Shard, records: Sequence[EmbeddingRecord]) -> None:
-        _write_shard(shard, records, self.search_vectors(records))
+    async def _write_replayed(self, shard: Shard, records: Sequence[EmbeddingRecord]) -> None:
+        vectors = await asyncio.to_thread(self.search_vectors, records)
+        async with self._writing:  # a deletion, or a batch that began before the rebalance, may want to write too
+            await asyncio.to_thread(_write_shard, shard, records, vectors)
 
     def _seal(self, holding: _Holding) -> None:
         # The offset is read first: what is added meanwhile is sealed too, and replayed without harm.

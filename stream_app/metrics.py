@@ -45,4 +45,6 @@ SHARD_ROWS = Gauge(
 REDIS_REACHABLE = Gauge("sightline_redis_reachable", "1 while Redis answers")
 REDIS_WRITES_WAITING = Gauge("sightline_redis_writes_waiting", "Records that Redis has not confirmed yet")
 THUMBNAILS = Counter("sightline_thumbnails", "Thumbnails asked for; outcome is kept, made or failed", ["outcome"])
+for _outcome in ("kept", "made", "failed"):  # zero is worth knowing, too
+    THUMBNAILS.labels(_outcome)
 THUMBNAIL_BYTES = Gauge("sightline_thumbnail_bytes", "All thumbnails on disk, as far as they were counted")

@@ -22,7 +22,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 ACTIVITY_RETENTION_MS = 7 * DAY_MS
 DEAD_LETTERS_RETENTION_MS = 14 * DAY_MS
 #: The tables of the worker; Faust names their changelogs itself.
-TABLES = ("photos", "embedded")
+TABLES = ("photos", "embedded", "galleries", "quests", "owners", "portfolios")
 VISIBLE_SECONDS_MAX = 20.0
 
 
@@ -46,6 +46,16 @@ def activity_topic(settings: Settings) -> str:
     return f"{settings.topic_prefix}photo-activity"
 
 
+def collections_topic(settings: Settings) -> str:
+    """Where what happens to galleries and quests comes in."""
+    return f"{settings.topic_prefix}collection-activity"
+
+
+def owners_topic(settings: Settings) -> str:
+    """From the agent that knows photos to the one that knows photographers: whose photo it is, keyed by user_id."""
+    return f"{settings.topic_prefix}photo-owners"
+
+
 def embeddings_topic(settings: Settings, vision_id: str) -> str:
     """The durable truth of one vision model."""
     return f"{settings.topic_prefix}photo-embeddings.{vision_id}"
@@ -64,14 +74,11 @@ def changelog_topic(settings: Settings, table: str) -> str:
 def topic_specs(settings: Settings, vision_id: str) -> list[TopicSpec]:
     """Every topic that a worker with this vision model reads or writes."""
     return [
-        # The broker's clock, where it can: a version may not be later than the moment its event came in.
-        _kept_for(
-            settings,
-            activity_topic(settings),
-            ACTIVITY_RETENTION_MS,
-            {"message.timestamp.type": "LogAppendTime"},
-        ),
+        _activity(settings, activity_topic(settings)),
         _compacted(settings, embeddings_topic(settings, vision_id)),
+        # Not compacted: each event of a collection counts, not the last; what must survive is in the changelogs.
+        _activity(settings, collections_topic(settings)),
+        _kept_for(settings, owners_topic(settings), ACTIVITY_RETENTION_MS),
         _kept_for(settings, dead_letters_topic(settings), DEAD_LETTERS_RETENTION_MS),
         *(_compacted(settings, changelog_topic(settings, table)) for table in TABLES),
     ]
@@ -98,6 +105,11 @@ async def log_id(settings: Settings) -> str:
     """The broker's cluster id: offsets mean nothing in another cluster."""
     async with _admin(settings) as admin:
         return str((await admin.describe_cluster())["cluster_id"])
+
+
+def _activity(settings: Settings, name: str) -> TopicSpec:
+    # The broker's clock, where it can: a version may not be later than the moment its event came in.
+    return _kept_for(settings, name, ACTIVITY_RETENTION_MS, {"message.timestamp.type": "LogAppendTime"})
 
 
 def _kept_for(settings: Settings, name: str, retention_ms: int, further: Mapping[str, str] | None = None) -> TopicSpec:

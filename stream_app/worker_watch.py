@@ -28,8 +28,8 @@ from stream_app.watch import EVERY_SECONDS, KEPT_SECONDS, WorkerCard
 log = logging.getLogger(__name__)
 
 ENDS_SECONDS = 4.0
-#: The first recall is measured soon, so that a page just opened has one.
-FIRST_PROBE_SECONDS = 4.0
+#: How often it is looked whether recall can be measured; after a measurement the probe itself says how long to rest.
+PROBE_SECONDS = 4.0
 #: Of more partitions than these only the sums are remembered over time.
 PLOTTED_PARTITIONS_MAX = 16
 DIGITS = 4
@@ -80,7 +80,7 @@ class WorkerWatch:
                 _again_and_again(self._observe, EVERY_SECONDS),
                 _again_and_again(self._ask_redis, EVERY_SECONDS),
                 _again_and_again(self._ask_broker, ENDS_SECONDS),
-                self._probe_recall(),
+                _again_and_again(self._probe_recall, PROBE_SECONDS),
             )
         finally:
             self.observations.close()
@@ -98,7 +98,8 @@ class WorkerWatch:
 
     async def _observe(self) -> None:
         began = time.monotonic()
-        sizes = await asyncio.to_thread(self._sizes)
+        shards = self._room.index.shards()
+        sizes = await asyncio.to_thread(lambda: {each: size_of(shard) for each, shard in shards.items()})
         behind = lags(self._seen.ends, self._room.positions())
         self._tell_prometheus(sizes, behind)
         numbers = self._rates(began) | self._numbers(sizes, behind)
@@ -118,16 +119,9 @@ class WorkerWatch:
             self._seen.ends, self._seen.broker_problem = {}, str(away)
 
     async def _probe_recall(self) -> None:
-        await asyncio.sleep(FIRST_PROBE_SECONDS)
-        while True:
-            rest_seconds = FIRST_PROBE_SECONDS
-            if self._room.index.ready:
-                shards = list(self._room.index.shards().values())
-                rest_seconds = await _logged(self._probe.probe(shards, self._room.index.asked)) or rest_seconds
-            await asyncio.sleep(rest_seconds)
-
-    def _sizes(self) -> dict[int, ShardSize]:
-        return {partition: size_of(shard) for partition, shard in self._room.index.shards().items()}
+        if self._room.index.ready:
+            shards = list(self._room.index.shards().values())
+            await asyncio.sleep(await self._probe.probe(shards, self._room.index.asked))
 
     def _rates(self, now: float) -> dict[str, Number]:
         then, before = self._before
@@ -194,19 +188,18 @@ class WorkerWatch:
 
 
 async def _again_and_again(deed: Callable[[], Awaitable[None]], every_seconds: float) -> None:
+    """Who watches must not fall: a deed that fails is tried again, and only its first failure in a row is logged."""
+    failing = False
     while True:
         began = time.monotonic()
-        await _logged(deed())
+        try:
+            await deed()
+            failing = False
+        except Exception:
+            if not failing:
+                log.exception("The worker could not look at itself")
+            failing = True
         await asyncio.sleep(max(every_seconds / 2, every_seconds - (time.monotonic() - began)))
-
-
-async def _logged(deed: Awaitable[Any]) -> Any:
-    """What the deed returns; None, and a line in the log, where it fails: who watches must not fall."""
-    try:
-        return await deed
-    except Exception:
-        log.exception("The worker could not look at itself")
-        return None
 
 
 async def _lateness_ms() -> float:

@@ -164,6 +164,15 @@ class AlbumProcess:
         until(lambda: self._photo_count_or_none() == count, what=f"{count} photos findable")
         return self
 
+    def until_tagged(self, *tags: str) -> AlbumProcess:
+        """Returns when there is a photo with each of the tags."""
+        wanted = set(tags)
+        until(
+            lambda: wanted <= {tag for photo in self.get("/api/photos?k=1000")["photos"] for tag in photo["tags"]},
+            what=f"photos with the tags {', '.join(tags)}",
+        )
+        return self
+
     def names(self, path: str) -> list[str]:
         """The file names of the hits of a search."""
         return [hit["url"].rsplit("/", 1)[-1] for hit in self.get(path)["hits"]]

@@ -45,7 +45,7 @@ def merged(facts: list) -> PhotoRow:
     row = EMPTY
     for fact in facts:
         if isinstance(fact, PhotoEmbedded):
-            row = with_embedding(row, fact)
+            row = with_embedding(row, fact, "00ff" * 16)
         elif isinstance(fact, PhotoRemoved):
             row = with_deletion(row, fact.version)
         else:

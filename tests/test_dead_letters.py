@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 
 from stream_app import kafka
 from stream_app.activity import parse_event
+from stream_app.collection_events import parse_collection_event
 from stream_app.dead_letters import (
     KEPT_BYTES_MAX,
     DeadLetters,
@@ -23,7 +24,7 @@ from stream_app.dead_letters import (
 from stream_app.errors import EventRejected, ServiceUnavailable
 from stream_app.local_services import faust_settings
 from stream_app.settings import Settings
-from stream_app.topics import create_topics, topic_specs
+from stream_app.topics import collections_topic, create_topics, topic_specs
 
 TIME_MS = 1_795_472_160_000
 UPLOAD = orjson.dumps({"type": "photo.uploaded", "photo_id": 7, "url": "https://example.org/7.jpg"})
@@ -106,6 +107,19 @@ async def test_a_replayed_event_keeps_the_time_at_which_it_first_came(
 
     [(_, key, value)] = await activity(settings)
     assert parse_event(value, key).time_ms == TIME_MS
+
+
+async def test_an_event_of_a_collection_keeps_its_time_too(settings: Settings, dead_letters: DeadLetters) -> None:
+    """For the same reason: a removal may have come since."""
+    added = orjson.dumps({"type": "gallery.photo_added", "gallery_id": 7, "photo_id": 1})
+    source = event(settings, added)
+    source.message.topic = collections_topic(settings)
+    await dead_letters.put(source, "collect", "unexpected trouble")
+
+    await replay_dead_letters(settings)
+
+    [record] = [each async for each in kafka.read_topic(settings, collections_topic(settings))]
+    assert parse_collection_event(record.value, record.key).time_ms == TIME_MS
 
 
 async def test_a_dead_letter_is_replayed_once(settings: Settings, dead_letters: DeadLetters) -> None:

@@ -75,7 +75,7 @@ async def test_only_unknown_words_are_422_and_named(client: Any, path: str) -> N
 @pytest.mark.parametrize("path", ["dog/similar", "analogy"])
 @pytest.mark.parametrize("k", ["0", "1001", "x"])
 async def test_a_k_that_cannot_be_is_400(client: Any, path: str, k: str) -> None:
-    problem = await problem_of(await client.get(f"/api/words/{path}?positive=dog&k={k}"), 400)
+    problem = await problem_of(await client.get(f"/api/words/{path}?k={k}"), 400)
 
     assert "1 to 1000" in problem["expected"]
 

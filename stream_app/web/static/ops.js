@@ -17,7 +17,7 @@ const SOON_MS = 1500;
 const at = (id) => document.getElementById(id);
 const series = new Series();
 const plots = PLOTS.map((each) => new Plot(each));
-const letters = new Letters({ place: at("letters"), said: at("letters-said"), heading: at("letters-title") });
+const letters = new Letters({ place: at("letters"), said: at("letters-said"), heading: at("letters-title"), onCount: () => paused || show() });
 
 let worker = null;
 let last = null;
@@ -70,7 +70,7 @@ function show() {
 }
 
 function say() {
-  const sentences = [...feedSentences(feedState), ...(restarted ? [{ kind: "", what: restarted, then: "" }] : []), ...(last ? conditions(last.numbers, last.state) : [])];
+  const sentences = [...feedSentences(feedState), ...(restarted ? [{ kind: "", what: restarted, then: "" }] : []), ...(last && feedState.state === "live" ? conditions(last.numbers, last.state) : [])];
   const key = JSON.stringify(sentences);
   if (at("said").dataset.key === key) return; // said once: a screen reader reads every change
   at("said").dataset.key = key;
