@@ -30,7 +30,7 @@ FRESHNESS_SECONDS = Histogram(
 )
 STREAM_LAG = Gauge(
     "sightline_stream_lag",
-    "Messages of a partition that are not finished; stream is activity or embeddings",
+    "Messages of a partition that are not finished; stream is activity, embeddings or collections",
     ["stream", "partition"],
 )
 ENCODER_PHOTOS = Gauge("sightline_encoder_photos", "Photos that were handed to the encoder and are not answered yet")

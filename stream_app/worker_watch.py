@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.space import Space
 from stream_app.dead_letters import DeadLetter, list_dead_letters, replay_dead_letter
 from stream_app.encoder_queue import CountedEncoder
 from stream_app.errors import ServiceUnavailable
@@ -23,7 +24,8 @@ from stream_app.redis_health import RedisState, look_at_redis
 from stream_app.settings import Settings
 from stream_app.stream_lag import Lag, LogEnds, Place, Position, lags
 from stream_app.tallies import per_second, tallies
-from stream_app.watch import EVERY_SECONDS, KEPT_SECONDS, WorkerCard
+from stream_app.topics import activity_topic, collections_topic
+from stream_app.watch import EVERY_SECONDS, KEPT_SECONDS, worker_card
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +40,16 @@ NAP_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class WatchRoom:
-    """What is looked at, handed in by the app. `streams` names the topics: {"activity": …, "embeddings": …}."""
+    """What is looked at, handed in by the app; `positions` are those of the partitions of topics."""
 
     settings: Settings
-    card: WorkerCard
+    space: Space
     index: LiveIndex
     encoder: CountedEncoder
     redis_client: RedisClient
     freshness: Freshness
-    streams: Mapping[str, str]
-    positions: Callable[[], dict[Place, Position]]
+    embeddings_topic: str
+    positions: Callable[[Iterable[str]], dict[Place, Position]]
     ready: Callable[[], tuple[bool, str]]
 
 
@@ -64,9 +66,14 @@ class WorkerWatch:
     """Observes one worker; see `stream_app.watch.Watch` for what each method promises."""
 
     def __init__(self, room: WatchRoom) -> None:
-        self.card = room.card
+        self.card = worker_card(room.settings, room.space)
         self.observations = Observations(int(KEPT_SECONDS / EVERY_SECONDS))
         self._room = room
+        self._streams = {
+            "activity": activity_topic(room.settings),
+            "embeddings": room.embeddings_topic,
+            "collections": collections_topic(room.settings),
+        }
         self._seen = _Seen()
         self._ends = LogEnds(room.settings)
         self._probe = RecallProbe(room.settings.search_recall)
@@ -100,7 +107,7 @@ class WorkerWatch:
         began = time.monotonic()
         shards = self._room.index.shards()
         sizes = await asyncio.to_thread(lambda: {each: size_of(shard) for each, shard in shards.items()})
-        behind = lags(self._seen.ends, self._room.positions())
+        behind = lags(self._seen.ends, self._room.positions(self._streams.values()))
         self._tell_prometheus(sizes, behind)
         numbers = self._rates(began) | self._numbers(sizes, behind)
         numbers["loop.late_ms"] = await _lateness_ms()
@@ -113,7 +120,7 @@ class WorkerWatch:
 
     async def _ask_broker(self) -> None:
         try:
-            self._seen.ends = await self._ends.ask(self._room.positions())
+            self._seen.ends = await self._ends.ask(self._room.positions(self._streams.values()))
             self._seen.broker_problem = ""
         except ServiceUnavailable as away:
             self._seen.ends, self._seen.broker_problem = {}, str(away)
@@ -134,7 +141,7 @@ class WorkerWatch:
         numbers: dict[str, Number] = {f"freshness.{name}": value for name, value in waits.items()}
         for kind, (mean, _) in self._probe.means().items():
             numbers[f"recall.{kind}"] = mean
-        for stream, topic in self._room.streams.items():
+        for stream, topic in self._streams.items():
             here = {partition: lag for (name, partition), lag in behind.items() if name == topic}
             numbers[f"lag.{stream}"] = sum(each.waiting for each in here.values()) if here else None
             numbers[f"queue.{stream}"] = sum(each.in_hand for each in here.values()) if here else None
@@ -164,7 +171,7 @@ class WorkerWatch:
         }
 
     def _partition(self, partition: int, size: ShardSize, behind: Mapping[Place, Lag]) -> dict[str, Any]:
-        lag = {stream: behind.get((topic, partition)) for stream, topic in self._room.streams.items()}
+        lag = {stream: behind.get((topic, partition)) for stream, topic in self._streams.items()}
         return {
             "partition": partition,
             "photos": size.photos,
@@ -176,7 +183,7 @@ class WorkerWatch:
 
     def _tell_prometheus(self, sizes: Mapping[int, ShardSize], behind: Mapping[Place, Lag]) -> None:
         REDIS_WRITES_WAITING.set(self._room.index.writes_waiting)
-        streams = {topic: stream for stream, topic in self._room.streams.items()}
+        streams = {topic: stream for stream, topic in self._streams.items()}
         STREAM_LAG.clear()  # of partitions that another worker has now
         for (topic, partition), lag in behind.items():
             STREAM_LAG.labels(streams[topic], partition).set(lag.waiting)

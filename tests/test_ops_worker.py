@@ -55,7 +55,7 @@ class TestNumbers:
         assert (counted["accepted"], counted["embedded"], counted["indexed"], counted["rejected"]) == (13, 12, 12, 1)
         assert numbers["freshness.count"] == 12 and numbers["freshness.p50"] <= numbers["freshness.p99"]
         assert sum(each["photos"] for each in done["partitions"]) == 12
-        assert [each["lag"] for each in done["partitions"]] == 4 * [{"activity": 0, "embeddings": 0}]
+        assert [each["lag"] for each in done["partitions"]] == 4 * [{"activity": 0, "embeddings": 0, "collections": 0}]
         assert (done["queue.encoder"], done["queue.redis"], done["queue.activity"]) == (0, 0, 0)
         assert done["redis"]["reachable"] and done["broker_problem"] == ""
         assert worker.metric("sightline_freshness_seconds_count") == 12

@@ -26,7 +26,7 @@ export const PLOTS = [
     nothing: "The broker was not asked yet",
     format: count,
     highMin: 4,
-    lines: named({ "lag.activity": "activity", "lag.embeddings": "embeddings" }),
+    lines: named({ "lag.activity": "activity", "lag.embeddings": "embeddings", "lag.collections": "collections" }),
   },
   {
     title: "Queues",
@@ -99,7 +99,7 @@ function tile(name, figure, more, kind = "") {
 }
 
 function behind(numbers) {
-  const known = [numbers["lag.activity"], numbers["lag.embeddings"]].filter((each) => each !== null && each !== undefined);
+  const known = [numbers["lag.activity"], numbers["lag.embeddings"], numbers["lag.collections"]].filter((each) => each !== null && each !== undefined);
   return known.length ? known.reduce((sum, each) => sum + each, 0) : null;
 }
 
