@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from prometheus_client import Counter, Gauge, Histogram
 
 ACTIVITY_ACCEPTED = Counter("sightline_activity_accepted", "Events of photo activity that the agents were given")
@@ -47,4 +49,5 @@ REDIS_WRITES_WAITING = Gauge("sightline_redis_writes_waiting", "Records that Red
 THUMBNAILS = Counter("sightline_thumbnails", "Thumbnails asked for; outcome is kept, made or failed", ["outcome"])
 for _outcome in ("kept", "made", "failed"):  # zero is worth knowing, too
     THUMBNAILS.labels(_outcome)
-THUMBNAIL_BYTES = Gauge("sightline_thumbnail_bytes", "All thumbnails on disk, as far as they were counted")
+THUMBNAIL_BYTES = Gauge("sightline_thumbnail_bytes", "All thumbnails on disk, once they were counted")
+THUMBNAIL_BYTES.set(math.nan)

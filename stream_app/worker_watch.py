@@ -23,7 +23,7 @@ from stream_app.redis_client import RedisClient
 from stream_app.redis_health import RedisState, look_at_redis
 from stream_app.settings import Settings
 from stream_app.stream_lag import Lag, LogEnds, Place, Position, lags
-from stream_app.tallies import per_second, tallies
+from stream_app.tallies import gauges, per_second, tallies
 from stream_app.topics import activity_topic, collections_topic
 from stream_app.watch import EVERY_SECONDS, KEPT_SECONDS, worker_card
 
@@ -147,15 +147,19 @@ class WorkerWatch:
             numbers[f"queue.{stream}"] = sum(each.in_hand for each in here.values()) if here else None
             for partition, lag in sorted(here.items())[:PLOTTED_PARTITIONS_MAX]:
                 numbers[f"lag.{stream}.{partition}"] = lag.waiting
-        return numbers | {
-            "queue.encoder": self._room.encoder.waiting,
-            "queue.redis": self._room.index.writes_waiting,
-            "index.photos": sum(each.photos for each in sizes.values()),
-            "index.memtable_rows": sum(each.memtable_rows for each in sizes.values()),
-            "index.segments": sum(len(each.segments) for each in sizes.values()),
-            "redis.ping_ms": redis.ping_ms,
-            "redis.memory_bytes": redis.memory_bytes,
-        }
+        return (
+            gauges()
+            | numbers
+            | {
+                "queue.encoder": self._room.encoder.waiting,
+                "queue.redis": self._room.index.writes_waiting,
+                "index.photos": sum(each.photos for each in sizes.values()),
+                "index.memtable_rows": sum(each.memtable_rows for each in sizes.values()),
+                "index.segments": sum(len(each.segments) for each in sizes.values()),
+                "redis.ping_ms": redis.ping_ms,
+                "redis.memory_bytes": redis.memory_bytes,
+            }
+        )
 
     def _state(self, sizes: Mapping[int, ShardSize], behind: Mapping[Place, Lag]) -> dict[str, Any]:
         ready, reason = self._room.ready()

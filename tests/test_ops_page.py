@@ -6,12 +6,14 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from album_process import AlbumProcess, colour_photo, until
 from browser import WIDTHS_PX, Visit
 
 from stream_app.settings import Settings
+from stream_app.web.ops_views import LISTENERS_MAX
 
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 LIVE = "document.querySelector('#feed').dataset.state === 'live'"
@@ -151,6 +153,21 @@ def test_nothing_moves_for_who_wants_no_motion(ops):
     page = ops(reduced_motion="reduce").page
 
     assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_a_page_for_which_there_is_no_place_says_so_and_waits_for_one(visit, album):
+    """Sixteen others listen; one of them leaves."""
+    others = [urlopen(album.url + "/api/ops/events", timeout=60) for _ in range(LISTENERS_MAX)]
+    try:
+        seen = visit(album.url + "/ops")
+        seen.until("document.querySelector('#feed').dataset.state === 'refused'")
+        assert "close one of them" in seen.page.locator("#said").inner_text()
+    finally:
+        for each in others:
+            each.close()
+
+    seen.until(SHOWN)
+    assert seen.page.locator("#said").inner_text() == ""
 
 
 class TestAWorkerThatGoesAway:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from stream_app.metrics import ACTIVITY_ACCEPTED, PHOTOS_REJECTED, SEARCH_SECONDS
-from stream_app.tallies import per_second, tallies
+import math
+
+from stream_app.metrics import ACTIVITY_ACCEPTED, PHOTOS_REJECTED, SEARCH_SECONDS, THUMBNAIL_BYTES
+from stream_app.tallies import gauges, per_second, tallies
 
 
 def test_rates_are_what_came_since_in_a_second() -> None:
@@ -37,3 +39,12 @@ def test_tallies_are_what_prometheus_is_told() -> None:
     assert now["rejected"] - before["rejected"] == 2
     assert now["rejected.fetch"] - before.get("rejected.fetch", 0.0) == 1
     assert (now["searches"] - before["searches"], now["search_seconds"] - before["search_seconds"]) == (1, 0.25)
+
+
+def test_what_was_not_measured_yet_is_not_zero() -> None:
+    """A folder that nobody looked into may be full."""
+    THUMBNAIL_BYTES.set(math.nan)
+    assert gauges()["thumbnails.bytes"] is None
+
+    THUMBNAIL_BYTES.set(5.0)
+    assert gauges()["thumbnails.bytes"] == 5.0

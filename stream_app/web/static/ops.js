@@ -77,9 +77,10 @@ function say() {
   at("said").replaceChildren(...sentences.map(({ kind, what, then }) => element("p", { class: "condition", "data-kind": kind || null }, element("b", {}, what), then)));
 }
 
-function feedSentences({ state, waitedMs, heardMs }) {
+function feedSentences({ state, waitedMs, heardMs, refusal }) {
   const since = heardMs ? `The numbers below are of ${clock(heardMs)}.` : "";
   if (state === "offline") return [{ kind: "danger", what: "The worker does not answer.", then: `${since} Start it again with: sightline up. This page goes on by itself when it is back.` }];
+  if (state === "refused") return [{ kind: "warning", what: "The worker answers, but does not tell this page live.", then: `${refusal} ${since}` }];
   if (state === "reconnecting") return [{ kind: "warning", what: "The connection was lost.", then: `Reconnecting. ${since}` }];
   if (state === "slow") return [{ kind: "warning", what: "The worker is slow to answer.", then: `${since} It is busy, or the network is.` }];
   if (state === "connecting" && waitedMs > SLOW_MS) return [{ kind: "warning", what: "Connecting takes longer than usual.", then: "The worker is busy or still starting. This page goes on by itself." }];
@@ -95,6 +96,7 @@ function feedChanged(now) {
     paused: "Paused",
     slow: `Slow: ${duration((now.silentMs ?? 0) / 1000)} old`,
     reconnecting: "Reconnecting…",
+    refused: "Refused",
     offline: "Offline",
   };
   at("feed").dataset.state = shown;
