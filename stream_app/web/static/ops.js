@@ -110,7 +110,6 @@ function feedChanged(now) {
 
 at("pause").addEventListener("click", () => {
   paused = !paused;
-  at("pause").setAttribute("aria-pressed", String(paused));
   at("pause").textContent = paused ? "Go on" : "Pause";
   feedChanged({ ...feedState, changed: false });
   if (!paused) show();
