@@ -133,8 +133,8 @@ export function bar(score) {
 function reasons(explanation) {
   if (!explanation) return null;
   const rows = [
-    ["Words", explanation.words_cosine?.toFixed(3)],
-    ["Examples", explanation.examples_cosine?.toFixed(3)],
+    ["Chance that it is on topic", explanation.on_topic === null ? "" : `${Math.round(100 * explanation.on_topic)} %`],
+    ["Cosine with the nearest example", explanation.nearest_example_cosine?.toFixed(3)],
     ["Words in common", explanation.shared_words.join(", ")],
     ["Labels in common", explanation.shared_labels.join(", ")],
   ].filter(([, value]) => value);
