@@ -2,79 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-import numpy as np
 import pytest
-from album_process import COLOURS, AlbumProcess, until
-from browser import PHOTOS_PER_COLOUR, WIDTHS_PX, Visit
-from PIL import Image
-
-HOSTILE = '<img src=x onerror="document.title=1">'
-PHOTOS = len(COLOURS) * PHOTOS_PER_COLOUR + 3
-TILES = "#grid .tile:not(.hollow)"
-SHIFTS = """() => new Promise((done) => {
-    let sum = 0;
-    new PerformanceObserver((list) => {
-        for (const each of list.getEntries()) sum += each.hadRecentInput ? 0 : each.value;
-    }).observe({ type: "layout-shift", buffered: true });
-    setTimeout(() => done(sum), 200);
-})"""
-
-
-def plain_photo(colour: str, width_px: int, height_px: int) -> bytes:
-    """A photo of some shape, in one colour with a little noise."""
-    rng = np.random.default_rng(width_px)
-    pixels = np.clip(np.array(COLOURS[colour]) + rng.normal(0, 12, (height_px, width_px, 3)), 0, 255)
-    file = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(file, "PNG")
-    return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def shapes(album: AlbumProcess) -> Iterator[AlbumProcess]:
-    """The album with three more photos: a tall one, a wide one with a tag, and one whose names are an attack."""
-    sent = [
-        ("tall.png", plain_photo("red", 40, 120), ""),
-        ("wide.png", plain_photo("blue", 300, 75), "&tags=sea"),
-        (f"{HOSTILE}.png", plain_photo("green", 90, 90), f"&title={quote(HOSTILE)}&tags={quote(HOSTILE)}"),
-    ]
-    for name, data, more in sent:
-        assert album.send("POST", f"/api/photos?name={quote(name)}{more}", data)[0] == 202
-    yield album.until_findable(PHOTOS)
-
-
-def shown(seen: Visit, count: int | None = None) -> Any:
-    """The tiles, once they are there."""
-    tiles = seen.page.locator(TILES)
-    until(lambda: tiles.count() == count if count else tiles.count() > 0, what=f"{count or 'some'} tiles")
-    return tiles
-
-
-def ratios(seen: Visit) -> list[tuple[float, float]]:
-    """Of each tile its own width over its height, and that of its photo."""
-    return [
-        tuple(each)
-        for each in seen.page.eval_on_selector_all(
-            TILES,
-            """(tiles) => tiles.map((tile) => {
-                const box = tile.getBoundingClientRect();
-                const image = tile.querySelector("img");
-                return [box.width / box.height, Number(image.getAttribute("width")) / Number(image.getAttribute("height"))];
-            })""",
-        )
-    ]
-
-
-def quiet(seen: Visit) -> tuple[list[str], list[str], int, list[str]]:
-    """Complaints, strangers, overflow and violations: all of them empty on a good page."""
-    return seen.complaints, seen.strangers, seen.overflow_px(), seen.violations()
-
-
-QUIET: tuple[list[str], list[str], int, list[str]] = ([], [], 0, [])
+from album_process import AlbumProcess, until
+from browser import WIDTHS_PX
+from page_album import HOSTILE, PHOTOS, QUIET, SHIFTS, quiet, ratios, shown
 
 
 class TestLooking:

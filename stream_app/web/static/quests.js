@@ -125,8 +125,9 @@ function entry(each, view, { onOpen, notices }, again) {
   );
 }
 
-export function bar(score) {
-  const share = Math.max(0, Math.min(1, score));
+// `best` is the score that fills the bar.
+export function bar(score, best = 1) {
+  const share = Math.max(0, Math.min(1, score / best));
   return element("span", { class: "bar-line" }, element("span", { class: "meter", "aria-hidden": "true", share }), element("span", { class: "number" }, score.toFixed(3)));
 }
 
