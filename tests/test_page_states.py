@@ -90,7 +90,7 @@ class TestUploading:
                 most[0] = max(most[0], len(under_way))
 
         seen.page.on("request", began)
-        seen.page.on("requestfinished", under_way.discard)
+        seen.page.on("requestfinished", lambda request: under_way.discard(request))
         before = own.photo_count()
         choose(seen, *((f"blue {seed}.png", colour_photo("blue", 100 + seed)) for seed in range(60)))
         said(seen, "#tray h2", "60 of 60 photos findable")
@@ -120,7 +120,7 @@ class TestUploading:
         said(seen, "#tray h2", "1 of 4 photos findable")
         seen.shoot("refused")
 
-        assert "it has 100 MB" in done and "it is a PDF" in done and "it is empty" in done
+        assert "It has 100 MB" in done and "It is a PDF" in done and "It is empty" in done
         assert [url for url in sent if "/api/photos?" in url] == [f"{own.url}/api/photos?name=green.png"]
         assert seen.violations() == []
 
@@ -191,7 +191,7 @@ class TestTrouble:
         seen = visit(f"{own.url}/")
         shown(seen)
         held: list[Any] = []
-        seen.page.route("**/api/photos?*", held.append)
+        seen.page.route("**/api/photos?*", lambda route: held.append(route))
         seen.page.reload(wait_until="domcontentloaded")
         seen.page.wait_for_selector(".hollow")
         seen.shoot("loading")
@@ -209,7 +209,7 @@ class TestTrouble:
         seen = visit(f"{own.url}/")
         shown(seen)
         held: list[Any] = []
-        seen.page.route("**/api/search?*", held.append)
+        seen.page.route("**/api/search?*", lambda route: held.append(route))
         seen.page.fill("#words", "red")
         said(seen, "#status", "takes longer than usual")
         seen.shoot("slow")
@@ -255,7 +255,7 @@ class TestTrouble:
         photo = tile.get_attribute("data-id")
         own.send("DELETE", f"/api/photos/{photo}")
         tile.locator("a").click(position={"x": 20, "y": 60})
-        text = said(seen, "#status.error", "not")
+        text = said(seen, "#status.error", "There is no photo")
         seen.shoot("deleted")
 
         assert str(photo) in text
