@@ -20,6 +20,11 @@ class PartitionMoved(Exception):
     """The event was read before a rebalance; whoever has its partition now reads it again."""
 
 
+def is_left_behind(event: EventT) -> bool:
+    """Whether an event was read before the last rebalance: it was not acknowledged then, so it is read again."""
+    return event.message.generation_id not in (None, event.app.consumer_generation_id)
+
+
 class ConfirmedTable(faust.Table):
     """Faust's table, remembering which changelog messages the broker has not confirmed yet.
 
@@ -70,7 +75,6 @@ class KeyedRows(Generic[Row]):
     ) -> None:
         self._table = kind(app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None)
         app.tables.add(self._table)
-        self._app = app
         self._moving = False
         app.on_partitions_revoked.connect(self._begin_move, weak=False)
         app.on_partitions_assigned.connect(self._end_move, weak=False)
@@ -112,7 +116,7 @@ class KeyedRows(Generic[Row]):
 
     def require_own(self, event: EventT) -> None:
         """Raises PartitionMoved for an event of before the last rebalance."""
-        if self._moving or event.message.generation_id not in (None, self._app.consumer_generation_id):
+        if self._moving or is_left_behind(event):
             raise PartitionMoved
 
     async def _begin_move(self, *_: Any, **__: Any) -> None:
@@ -143,3 +147,15 @@ class RowTable(KeyedRows[Row]):
         self._set(event, photo_key(photo_id), row)
         if self._watch:
             self._watch(row)
+
+
+class PartitionRows(KeyedRows[Row]):
+    """Rows of one kind that every partition keeps for itself, by an id that has no partition of its own."""
+
+    def get(self, partition: int, number: int) -> Row | None:
+        """The row that a partition has of an id, or None."""
+        return self._get(b"%d/%d" % (partition, number))
+
+    def set(self, event: EventT, number: int, row: Row) -> None:
+        """Write a row into the partition of `event`; call `confirmed` before it is acknowledged."""
+        self._set(event, b"%d/%d" % (event.message.partition, number), row)
