@@ -10,7 +10,7 @@ from typing import Protocol
 
 from faust.types import EventT
 
-from stream_app.tables import PartitionMoved, is_left_behind
+from stream_app.tables import PartitionMoved, is_left_behind, require_own
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ async def _do(work: Work, events: Sequence[EventT], stage: str, dead_letters: Pi
             if (failure := await _tried(work, [event], stage, SINGLE_TRIES)) is not None:
                 await dead_letters.put(event, stage, f"unexpected {type(failure).__name__}: {failure}")
     for event in events:
+        require_own(event)  # a late word would be taken for one about all events before this one
         event.ack()
 
 

@@ -126,3 +126,14 @@ class TestDoBatch:
 
         assert done == ["fresh"]
         assert [each.acks for each in events] == [0, 1]
+
+    async def test_what_is_done_only_after_its_partition_has_moved_is_not_acknowledged(self):
+        """Faust would commit up to there, and pass over what came before and was not done."""
+        events, pile = [Event("a")], Pile()
+
+        async def work(batch):
+            events[0].generation = 2
+
+        await do_batch(work, events, "embed", pile)
+
+        assert events[0].acks == 0
