@@ -70,8 +70,8 @@ class Classified(Struct, frozen=True):
     name: str
     score: float
     probability: Annotated[
-        float | None,
-        Meta(ge=0, le=1, description="that it is right, as measured; null: this model bundle never was"),
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="that it is right, as measured; null: this model bundle never was"),
     ] = None
 
 
