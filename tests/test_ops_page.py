@@ -157,6 +157,7 @@ def test_nothing_moves_for_who_wants_no_motion(ops):
 
 def test_a_page_for_which_there_is_no_place_says_so_and_waits_for_one(visit, album):
     """Sixteen others listen; one of them leaves."""
+    until(lambda: album.get("/api/ops")["listeners"] == 0, what="those of the other tests gone")
     others = [urlopen(album.url + "/api/ops/events", timeout=60) for _ in range(LISTENERS_MAX)]
     try:
         seen = visit(album.url + "/ops")
