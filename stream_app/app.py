@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -58,7 +59,6 @@ from stream_app.stream_lag import positions_of
 from stream_app.tables import RowTable
 from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
-from stream_app.watch import worker_card
 from stream_app.web.ops_views import attach_ops
 from stream_app.web.photo_types import require_readable_photo
 from stream_app.web.server import application_options, attach_web
@@ -143,18 +143,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     attach_web(app.web.web_app, album, handlers, settings)
     query_desk = QueryDesk(handlers, lambda image: require_readable_photo(image, "image"), settings.queries_at_once)
     _answer_queries(app, QueryRoom(query_desk, ReplyTopics(settings), dead_letters, index.opened), settings)
-    streams = {"activity": topics.activity_topic(settings), "embeddings": embeddings.name}
-    watched = WatchRoom(
-        settings=settings,
-        card=worker_card(settings, space),
-        index=index,
-        encoder=encoder,
-        redis_client=redis_client,
-        freshness=freshness,
-        streams=streams,
-        positions=lambda: positions_of(app, streams.values()),
-        ready=lambda: _readiness(app, index),
-    )
+    looked_at = settings, space, index, encoder, redis_client, freshness
+    watched = WatchRoom(*looked_at, embeddings.name, partial(positions_of, app), room.ready)
     attach_ops(app.web.web_app, WorkerWatch(watched))
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app
