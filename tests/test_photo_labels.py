@@ -18,7 +18,7 @@ from models.space import Space
 from stream_app import kafka, topics
 from stream_app.folders import folder_photo_id
 from stream_app.lazy_producer import LazyProducer
-from stream_app.photo_labels import LabelLog, nearest_words
+from stream_app.photo_labels import LABEL_BATCH_BYTES, LabelLog, nearest_words
 from stream_app.records import PhotoEmbedded
 from stream_app.settings import Settings
 from stream_app.versions import KIND_CHANGED, Version
@@ -91,7 +91,7 @@ class TestTheLog:
         """A photo that is gone is a null, which compaction removes."""
         space = Space.load(tiny_bundle)
         await topics.create_topics(log_settings, topics.topic_specs(log_settings, space.vision_id))
-        producer = LazyProducer(log_settings)
+        producer = LazyProducer(log_settings, max_batch_size=LABEL_BATCH_BYTES)
         await LabelLog(topics.labels_topic(log_settings), space, producer).publish(
             1, {7: embedded(7, space), 8: None, 9: embedded(9, space)}
         )

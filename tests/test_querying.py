@@ -183,7 +183,6 @@ class TestSeveralWorkers:
         ]
         try:
             for each in workers:
-                each.settings.data_dir.mkdir()
                 each.ready()
             async with KafkaQueries(settings) as queries:
                 asked = [("similar_words", {"word": "red", "k": 3})] * 20
