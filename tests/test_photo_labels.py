@@ -13,7 +13,7 @@ import pytest
 from album_process import AlbumProcess, colour_folder, until
 from jsonschema import Draft202012Validator
 
-from models.probabilities import LABELS, WORDS, label_probabilities, word_probabilities
+from models.probabilities import LABELS, WORDS, label_probabilities, log_odds, word_probabilities
 from models.space import Space
 from stream_app import kafka, topics
 from stream_app.folders import folder_photo_id
@@ -136,6 +136,13 @@ class TestProbabilities:
         ]
 
         assert labels == sorted(labels, reverse=True) and words == sorted(words, reverse=True)
+
+    def test_one_number_and_many_have_the_same_probability(self) -> None:
+        """What is measured is what is said."""
+        curve = LABELS[next(iter(LABELS))]
+        scores = [0.0001, 0.2, 0.7, 0.9999]
+
+        assert label_probabilities(scores, next(iter(LABELS))) == pytest.approx(curve.of(log_odds(np.array(scores))))
 
     def test_an_example_of_the_schema_fits(self) -> None:
         """What a person copies works."""
