@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -12,7 +13,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
 
-from agents.cataloguing import declare_cataloguing
+from agents.cataloguing import CatalogueRoom, declare_cataloguing
 from agents.collecting import declare_collecting
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
@@ -23,7 +24,7 @@ from models.space import Space
 from stream_app import topics
 from stream_app.arrivals import Arrivals
 from stream_app.candidates import CandidateSource
-from stream_app.catalogue import PhotoRow
+from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.collection_tables import collection_tables
 from stream_app.contract.operations import handlers_of
@@ -31,19 +32,24 @@ from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.encoder_queue import CountedEncoder
+from stream_app.findable_photos import FindablePhotos
 from stream_app.freshness import Freshness
+from stream_app.gallery_answers import GalleryAnswers
 from stream_app.index.buckets import RedisBuckets
 from stream_app.lazy_producer import LazyProducer
 from stream_app.live_album import AlbumRoom, LiveAlbum
 from stream_app.live_collections import CollectionRoom, LiveCollections
 from stream_app.live_index import LiveIndex
+from stream_app.live_sample import LiveSample
 from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
 from stream_app.photo_labels import LABEL_BATCH_BYTES, LabelLog, Labels, NoLabels
 from stream_app.photo_search import PhotoSearch, SearchRoom
+from stream_app.photographer_answers import PhotographerAnswers
 from stream_app.photos import PhotoReader
 from stream_app.portfolios import PhotoOwner
 from stream_app.query_replies import QueryDesk
+from stream_app.quest_answers import QuestAnswers
 from stream_app.redis_client import RedisClient, connect, first_planes
 from stream_app.reply_topics import ReplyTopics
 from stream_app.roots import PublishedRoots
@@ -53,7 +59,6 @@ from stream_app.stream_lag import positions_of
 from stream_app.tables import RowTable
 from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
-from stream_app.watch import worker_card
 from stream_app.web.ops_views import attach_ops
 from stream_app.web.photo_types import require_readable_photo
 from stream_app.web.server import application_options, attach_web
@@ -95,7 +100,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     freshness = Freshness()
     app.sensors.add(Arrivals(topics.activity_topic(settings), freshness))
 
-    declare_cataloguing(app, activity, photos, dead_letters, settings)
+    users: RowTable[UserRow] = _row_table(app, "users", UserRow, settings)
+    declare_cataloguing(app, CatalogueRoom(activity, photos, users, dead_letters, settings.partition_count), settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
     indexing_room = IndexingRoom(
@@ -103,7 +109,7 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     )
     declare_indexing(app, embeddings_topic, indexing_room, settings)
 
-    join_collections(app, settings, activity, photos, dead_letters)
+    collections = join_collections(app, settings, activity, photos, dead_letters)
 
     _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
@@ -121,24 +127,24 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     )
     album = LiveAlbum(room)
     images = ImageDesk(space, encoder, reader)
-    search = PhotoSearch(SearchRoom(space, index, album, images, CandidateSource(index, tags), changes, tags))
-    desks = (search, PhotoAnswers(album), Classification(space, album, images), WordAnswers(album.vocabulary))
+    findable = FindablePhotos(album, index, changes)
+    search = PhotoSearch(SearchRoom(space, findable, images, CandidateSource(index, tags), tags))
+    sample = LiveSample(index)
+    desks = (
+        search,
+        PhotoAnswers(album),
+        Classification(space, album, images),
+        WordAnswers(album.vocabulary),
+        GalleryAnswers(space, findable, collections, sample),
+        QuestAnswers(space, findable, collections, sample),
+        PhotographerAnswers(space, findable, collections, sample),
+    )
     handlers = handlers_of(desks)
     attach_web(app.web.web_app, album, handlers, settings)
     query_desk = QueryDesk(handlers, lambda image: require_readable_photo(image, "image"), settings.queries_at_once)
     _answer_queries(app, QueryRoom(query_desk, ReplyTopics(settings), dead_letters, index.opened), settings)
-    streams = {"activity": topics.activity_topic(settings), "embeddings": embeddings.name}
-    watched = WatchRoom(
-        settings=settings,
-        card=worker_card(settings, space),
-        index=index,
-        encoder=encoder,
-        redis_client=redis_client,
-        freshness=freshness,
-        streams=streams,
-        positions=lambda: positions_of(app, streams.values()),
-        ready=lambda: _readiness(app, index),
-    )
+    looked_at = settings, space, index, encoder, redis_client, freshness
+    watched = WatchRoom(*looked_at, embeddings.name, partial(positions_of, app), room.ready)
     attach_ops(app.web.web_app, WorkerWatch(watched))
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from stream_app.errors import QueryRejected
-from stream_app.problems import problem
+from stream_app.contract.problems import Problem, problem_of
+from stream_app.errors import RequestMalformed, SightlineError
 
 REQUESTS_MAX = 1_000
 TIMEOUT_MS, TIMEOUT_MS_MAX = 60_000, 600_000
@@ -76,11 +76,11 @@ class Question:
 
 
 def message_of(value: bytes | None) -> object:
-    """The decoded JSON of a message; raises QueryRejected."""
+    """The decoded JSON of a message; raises RequestMalformed."""
     try:
         return orjson.loads(value or b"")
     except orjson.JSONDecodeError as error:
-        raise QueryRejected(
+        raise RequestMalformed(
             "the message cannot be used",
             expected="a JSON object in UTF-8",
             received=f"{len(value or b'')} bytes that are no JSON: {error}"[:160],
@@ -114,7 +114,7 @@ def address_of(message: object, headers: Mapping[str, bytes]) -> ReplyAddress | 
 
 
 def question_of(message: object, address: ReplyAddress | None = None) -> Question:
-    """What is asked; raises QueryRejected."""
+    """What is asked; raises RequestMalformed."""
     if isinstance(message, Mapping) and _is_faust_envelope(message):
         message = message.get("value")
     if not isinstance(message, Mapping):
@@ -139,20 +139,21 @@ def answer_bytes(operation: str, answer: object) -> bytes:
     return msgspec.json.encode({"operation": operation, "answer": answer})
 
 
-def problem_bytes(operation: str | None, said: Mapping[str, Any]) -> bytes:
+def problem_bytes(operation: str | None, said: Problem) -> bytes:
     """One problem as JSON; one that concerns the whole message names no operation."""
-    return orjson.dumps(({} if operation is None else {"operation": operation}) | {"problem": said})
+    return msgspec.json.encode(({} if operation is None else {"operation": operation}) | {"problem": said})
 
 
-def too_large(bytes_max: int, received: int) -> dict[str, Any]:
+def too_large(bytes_max: int, received: int) -> Problem:
     """The problem of an answer that no message can hold."""
-    return problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    refused = SightlineError(
         "the answer is larger than a message may be",
-        f"at most {bytes_max} bytes",
-        f"{received} bytes",
-        "Ask for fewer with k, or page by page with cursor; SIGHTLINE_REPLY_BYTES_MAX says how large a message may be.",
+        expected=f"at most {bytes_max} bytes",
+        received=f"{received} bytes",
+        remedy="Ask for fewer with k, or page by page with cursor; "
+        "SIGHTLINE_REPLY_BYTES_MAX says how large a message may be.",
     )
+    return problem_of(refused, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def reply_values(address: ReplyAddress, question: Question, answers: Sequence[bytes], bytes_max: int) -> list[bytes]:
@@ -170,7 +171,7 @@ def reply_values(address: ReplyAddress, question: Question, answers: Sequence[by
     return [_reply(address, _many(part, first, total)) for part, first in zip(parts, firsts, strict=False)]
 
 
-def problem_value(address: ReplyAddress, said: Mapping[str, Any]) -> bytes:
+def problem_value(address: ReplyAddress, said: Problem) -> bytes:
     """The one message of a reply to what cannot be answered at all."""
     return _reply(address, problem_bytes(None, said))
 
@@ -190,9 +191,9 @@ def _check_names(fields: Mapping[str, object], known: Set[str]) -> None:
         raise _rejected(f"there is no field {unknown[0][:40]!r}", ", ".join(sorted(known)), unknown[0])
 
 
-def _rejected(problem: str, expected: str, received: object) -> QueryRejected:
+def _rejected(problem: str, expected: str, received: object) -> RequestMalformed:
     shown = received if isinstance(received, str) else repr(received)
-    return QueryRejected(problem, expected=expected, received=shown[:60])
+    return RequestMalformed(problem, expected=expected, received=shown[:60])
 
 
 def _first(headers: Mapping[str, bytes], names: Sequence[str]) -> bytes | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from stream_app.contract.operations import BY_NAME, Handlers
+from stream_app.contract.problems import Problem, problem_of, status_of, unforeseen_problem
 from stream_app.contract.reading import request_from_json
 from stream_app.contract.values import Request
-from stream_app.errors import QueryRejected, ServiceUnavailable, SightlineError
+from stream_app.errors import RequestMalformed, ServiceUnavailable, SightlineError
+from stream_app.in_time import in_time
 from stream_app.metrics import QUERIES_ANSWERED
-from stream_app.problems import in_time, problem_of, status_of, unforeseen_problem
 from stream_app.query_messages import Asked, Question, answer_bytes, problem_bytes
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class QueryDesk:
             answer = await self._answered(asked, deadline, timeout_ms)
         except Exception as error:
             said = problem_said_of(error, asked.operation)
-            QUERIES_ANSWERED.labels(str(said["status"])).inc()
+            QUERIES_ANSWERED.labels(str(said.status)).inc()
             return problem_bytes(asked.operation, said)
         QUERIES_ANSWERED.labels("200").inc()
         return answer_bytes(asked.operation, answer)
@@ -73,10 +74,10 @@ class QueryDesk:
             ) from None
 
     def _request(self, asked: Asked) -> Request:
-        """What is asked, read as HTTP reads a body; raises QueryRejected, PhotoRejected."""
+        """What is asked, read as HTTP reads a body; raises RequestMalformed, PhotoRejected."""
         operation = BY_NAME.get(asked.operation)
         if operation is None or asked.operation not in self._handlers:
-            raise QueryRejected(
+            raise RequestMalformed(
                 "there is no such operation",
                 expected=", ".join(self._handlers),
                 received=repr(asked.operation)[:60],
@@ -87,7 +88,7 @@ class QueryDesk:
         return request
 
 
-def problem_said_of(error: Exception, what: str) -> Mapping[str, Any]:
+def problem_said_of(error: Exception, what: str) -> Problem:
     """The problem that HTTP answers to the same error; what we did not foresee is logged."""
     if isinstance(error, SightlineError) and (status := status_of(error)) is not None:
         return problem_of(error, status)

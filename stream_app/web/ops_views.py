@@ -12,9 +12,10 @@ import orjson
 from aiohttp import web
 
 from stream_app.dead_letters import DeadLetter
+from stream_app.in_time import in_time
 from stream_app.observations import Observation, columns
 from stream_app.watch import Watch
-from stream_app.web.problems import RequestRefused, in_time
+from stream_app.web.problems import RequestRefused
 from stream_app.web.security import HEADERS
 
 #: Each page that is open costs a connection and a write every two seconds.
@@ -48,7 +49,8 @@ class OpsViews:
         """The worker, and what it saw of itself last; `observation` is null before it has looked."""
         last = self._watch.observations.since(0)[-1:]
         observed = _observation_json(last[0]) if last else None
-        return _json({"worker": self._watch.card.to_json(), "observation": observed})
+        listeners = {"listeners": self._listeners, "listeners_max": LISTENERS_MAX}
+        return _json({"worker": self._watch.card.to_json(), "observation": observed} | listeners)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: `worker`, `history`, then `observation` for ever; ends with the worker or the client."""

@@ -1,18 +1,16 @@
-"""Errors as application/problem+json (RFC 9457): what `stream_app.problems` says, over HTTP."""
+"""Errors over HTTP: every one becomes application/problem+json."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from stream_app import errors
-from stream_app.problems import in_time as in_time  # every view imports it from here
-from stream_app.problems import problem, problem_of, status_of, unforeseen_problem
+from stream_app.contract.problems import Problem, problem_of, status_of, unforeseen_problem
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +27,7 @@ class RequestRefused(errors.SightlineError):
 
 def problem_response(error: errors.SightlineError, status: HTTPStatus) -> web.Response:
     """The problem+json body of an error that a person can act on."""
-    return _response(status, problem_of(error, status))
+    return _response(problem_of(error, status))
 
 
 @web.middleware
@@ -56,33 +54,42 @@ async def answer_with_problems(request: web.Request, handler: Handler) -> web.St
 
 def _known_problem(request: web.Request, error: errors.SightlineError) -> web.Response:
     status = status_of(error)
-    if status is None:
-        return _unforeseen_problem(request)
-    return problem_response(error, status)
+    return _unforeseen_problem(request) if status is None else problem_response(error, status)
 
 
 def _unforeseen_problem(request: web.Request) -> web.Response:
     log.exception("%s %r failed", request.method, request.path)
-    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, unforeseen_problem())
+    return _response(unforeseen_problem())
 
 
 def _plain_http_problem(request: web.Request, refusal: web.HTTPException) -> web.Response:
     status = HTTPStatus(refusal.status)
     if status == HTTPStatus.NOT_FOUND:
-        shown = _shown(request.path)
-        said = problem(status, "there is nothing at this address", received=shown, remedy="The page is at /.")
-        return _response(status, said)
+        nothing = errors.SightlineError(
+            "there is nothing at this address",
+            received=_shown(request.path),
+            remedy="The page is at /, what can be asked at /api/docs.",
+        )
+        return problem_response(nothing, status)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = refusal.headers.get("Allow", "")
-        reply = _response(status, problem(status, "this address does not take that method", allowed, request.method))
+        wrong = errors.SightlineError(
+            "this address does not take that method", expected=allowed, received=_shown(request.method)
+        )
+        reply = problem_response(wrong, status)
         reply.headers["Allow"] = allowed
         return reply
-    return _response(status, problem(status, refusal.reason or status.phrase))
+    return problem_response(errors.SightlineError(refusal.reason or status.phrase), status)
 
 
-def _response(status: HTTPStatus, said: dict[str, Any]) -> web.Response:
-    headers = {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return web.Response(status=status, text=json.dumps(said), content_type="application/problem+json", headers=headers)
+def _response(problem: Problem) -> web.Response:
+    headers = {"Retry-After": "2"} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return web.Response(
+        status=problem.status,
+        body=msgspec.json.encode(problem),
+        content_type="application/problem+json",
+        headers=headers,
+    )
 
 
 def _shown(text: str, characters_max: int = 80) -> str:
