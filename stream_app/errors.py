@@ -62,7 +62,11 @@ class PhotoUnreachable(SightlineError):
 
 
 class QueryRejected(SightlineError):
-    """A request has a parameter that is missing, out of range, or of the wrong kind."""
+    """A request that cannot be answered as it stands."""
+
+
+class RequestMalformed(QueryRejected):
+    """A request is not as the contract says: something is missing, out of range, or of the wrong kind."""
 
 
 class UnknownWords(QueryRejected):

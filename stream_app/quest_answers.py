@@ -35,7 +35,7 @@ from stream_app.hit_pages import Candidate
 from stream_app.live_collections import LiveCollections
 from stream_app.live_sample import LiveSample
 from stream_app.photo_answers import image_url
-from stream_app.query_vectors import QueryVector, read_question
+from stream_app.query_vectors import QueryVector, query_vector, read_question
 from stream_app.quest_ranking import Judged, rank_submissions
 
 TOPICS: dict[str, Literal["on", "off", "unsure"]] = {
@@ -61,17 +61,15 @@ class QuestAnswers:
         return _answer(self._collections.quest(id_of(request.quest_id, "quest_id")))
 
     async def set_quest_brief(self, request: QuestBriefRequest) -> QuestAnswer:
-        """Begin a quest, or change what it asks for; raises QueryRejected for words that cannot be read."""
-        quest_id, examples = (
-            id_of(request.quest_id, "quest_id"),
-            [id_of(each, "photo_ids") for each in request.photo_ids],
-        )
+        """Begin a quest, or change what it asks for; raises QueryRejected and UnknownWords."""
+        quest_id = id_of(request.quest_id, "quest_id")
+        examples = [id_of(each, "photo_ids") for each in request.photo_ids]
         if not request.q.strip() and not examples:
-            raise QueryRejected(
-                "The quest asks for nothing", expected="words in q, photo_ids, or both", received="neither"
-            )
+            raise QueryRejected("The quest asks for nothing", expected="q, photo_ids, or both", received="neither")
         if request.q.strip():
-            read_question(request.q)
+            question = read_question(request.q)
+            if question.phrases and not (examples or question.photos):
+                await query_vector(self._space, question.phrases, [])  # words that nobody knows are no brief
         event = BriefChanged("quest", quest_id, None, words=request.q, example_photo_ids=tuple(examples))
         await self._collections.publish([event])
         return _answer(self._collections.quest(quest_id))
@@ -101,11 +99,10 @@ class QuestAnswers:
         )
         vectors = await self._photos.vectors(each.photo_id for each in quest.submissions)
         signatures = self._photos.signatures(list(vectors))
+        rows = [self._photos.row(each) for each in vectors]
         submitted = [
-            quest_ranking.Submission(
-                photo_id, vector, row.sha256 if (row := self._photos.row(photo_id)) else None, bits
-            )
-            for (photo_id, vector), bits in zip(vectors.items(), signatures, strict=True)
+            quest_ranking.Submission(photo_id, vector, row.sha256 if row else None, signature)
+            for (photo_id, vector), row, signature in zip(vectors.items(), rows, signatures, strict=True)
         ]
         examples = np.array(list(brief.examples.values()), np.float32) if brief.examples else None
         sample = await self._sample.now()

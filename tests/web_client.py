@@ -19,12 +19,12 @@ from stream_app.word_answers import WordAnswers
 
 
 @asynccontextmanager
-async def serving(album: MemoryAlbum, data_dir: Path, **settings: Any) -> AsyncIterator[TestClient]:
-    """A client of a running server; `settings` are those of the worker."""
+async def serving(album: MemoryAlbum, data_dir: Path, *desks: object, **settings: Any) -> AsyncIterator[TestClient]:
+    """A client of a running server; `desks` have further operations, `settings` are those of the worker."""
     chosen = Settings.from_environment({}, data_dir=data_dir, **settings)
     web_app = web.Application(**application_options(chosen))
-    desks = (MemorySearch(album), PhotoAnswers(album), WordAnswers(album.vocabulary))
-    attach_web(web_app, album, handlers_of(desks), chosen)
+    ours = (MemorySearch(album), PhotoAnswers(album), WordAnswers(album.vocabulary))
+    attach_web(web_app, album, handlers_of([*ours, *desks]), chosen)
     async with TestClient(TestServer(web_app)) as client:
         yield client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,11 @@ from stream_app.contract.values import Answer, Request
 Handler = Callable[[Any], Awaitable[Any]]
 #: What answers each operation, by its name.
 Handlers = Mapping[str, Handler]
+
+
+def path_names(path: str) -> list[str]:
+    """The fields that stand in a path."""
+    return re.findall(r"\{(\w+)\}", path)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Operation:
     @property
     def path_names(self) -> list[str]:
         """The fields that stand in the path."""
-        return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+        return path_names(self.path)
 
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
-from stream_app.errors import QueryRejected
+from stream_app.errors import RequestMalformed
 
 R = TypeVar("R", bound=Struct)
 
@@ -21,28 +22,33 @@ _FIELD_IN_MESSAGE = re.compile(r"(.*?)(?: - at `\$\.?([^.\[`]*)[^`]*`)?", re.DOT
 def request_from_texts(kind: type[R], texts: Mapping[str, Sequence[str]], more: Mapping[str, object] = {}) -> R:
     """The request whose fields are texts, as in an address: a list is repeated, or separated by commas.
 
-    `more` are fields that came another way, as a photo in the body. Raises QueryRejected.
+    `more` are fields that came another way, as a photo in the body. Raises RequestMalformed.
     """
     values: dict[str, object] = {}
     for name, given in texts.items():
         if name in _list_names(kind):
             values[name] = [part.strip() for text in given for part in text.split(",") if part.strip()]
         elif len(given) > 1:
-            raise QueryRejected(f"{name} is given {len(given)} times", expected="once", received=", ".join(given)[:60])
+            raise RequestMalformed(
+                f"{name} is given {len(given)} times", expected="once", received=", ".join(given)[:60]
+            )
+        elif given[0].lower() == "null" and name in _optional_names(kind):
+            # msgspec would take the text for no value; in an address that is said by leaving it out.
+            raise _rejection(kind, {name: given[0]}, f"Expected a value - at `$.{name}`")
         else:
             values[name] = given[0]
     return _convert(kind, values | dict(more), strict=False)
 
 
 def request_from_json(kind: type[R], value: object, more: Mapping[str, object] = {}) -> R:
-    """The request in a decoded JSON object, with the fields in `more` beside; raises QueryRejected."""
+    """The request in a decoded JSON object, with the fields in `more` beside; raises RequestMalformed."""
     if not isinstance(value, Mapping):
-        raise QueryRejected(
+        raise RequestMalformed(
             "the body cannot be used", expected=f"a JSON object{_fields_of(kind)}", received=_shown(value)
         )
     twice = sorted(set(value) & set(more))
     if twice:
-        raise QueryRejected(f"{twice[0]} is given twice", expected="in the address alone", received=_shown(value))
+        raise RequestMalformed(f"{twice[0]} is given twice", expected="in the address alone", received=_shown(value))
     return _convert(kind, dict(value) | dict(more), strict=True)
 
 
@@ -58,17 +64,17 @@ def _convert(kind: type[R], values: dict[str, Any], *, strict: bool) -> R:
     return request
 
 
-def _rejection(kind: type[Struct], values: Mapping[str, Any], message: str) -> QueryRejected:
+def _rejection(kind: type[Struct], values: Mapping[str, Any], message: str) -> RequestMalformed:
     """msgspec's message in our words: which field, what it should have been, what came."""
     known = [each.encode_name for each in msgspec.structs.fields(kind)]
     if unknown := sorted(set(values) - set(known)):
-        return QueryRejected(
+        return RequestMalformed(
             f"there is no parameter {unknown[0][:40]!r}",
             expected=f"some of {', '.join(known)}",
             received=_shown(unknown[0]),
         )
     if missing := re.match(r"Object missing required field `(\w+)`$", message):
-        return QueryRejected(
+        return RequestMalformed(
             f"{missing[1]} is missing",
             expected=_expected(kind, missing[1]) or "a value",
             received="nothing",
@@ -78,8 +84,8 @@ def _rejection(kind: type[Struct], values: Mapping[str, Any], message: str) -> Q
     assert parts is not None
     problem, name = parts[1], parts[2]
     if not name:
-        return QueryRejected("the request cannot be used", expected=problem, received=_shown(dict(values)))
-    return QueryRejected(
+        return RequestMalformed("the request cannot be used", expected=problem, received=_shown(dict(values)))
+    return RequestMalformed(
         f"{name} cannot be used",
         expected=_expected(kind, name) or problem.removeprefix("Expected ").replace("`", ""),
         received=_shown(values.get(name)),
@@ -123,6 +129,12 @@ def _hints(kind: type[Struct]) -> dict[str, Any]:
 def _list_names(kind: type[Struct]) -> frozenset[str]:
     """The fields that are lists."""
     return frozenset(name for name, hint in _hints(kind).items() if get_origin(_bare(hint)) is list)
+
+
+@cache
+def _optional_names(kind: type[Struct]) -> frozenset[str]:
+    """The fields that may be None."""
+    return frozenset(name for name, hint in _hints(kind).items() if NoneType in get_args(hint))
 
 
 def _bare(hint: object) -> object:

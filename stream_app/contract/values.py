@@ -12,10 +12,22 @@ ID_MAX = 2**63 - 1
 K_MAX = 1_000
 SCORE_DIGITS = 6
 
+
+def _up_to(number: int) -> str:
+    """A pattern of the decimals from 0 to `number`, leading zeros among them, with as many digits at most."""
+    digits = str(number)
+    free = [f"[0-9]{{{left}}}" if left else "" for left in reversed(range(len(digits)))]
+    below = [f"{digits[:place]}[0-{int(digit) - 1}]{free[place]}" for place, digit in enumerate(digits) if digit != "0"]
+    return f"^([0-9]{{1,{len(digits) - 1}}}|{'|'.join(below)}|{digits})$"
+
+
+#: What an id looks like as a text.
+ID_PATTERN = _up_to(ID_MAX)
+
 _ID = f"a whole number from 0 to {ID_MAX}, as a number or as decimals in a string"
 
 #: An id as a caller may write it.
-AnyId = Annotated[int, Meta(ge=0, le=ID_MAX, title=_ID)] | Annotated[str, Meta(pattern="^[0-9]{1,19}$", title=_ID)]
+AnyId = Annotated[int, Meta(ge=0, le=ID_MAX, title=_ID)] | Annotated[str, Meta(pattern=ID_PATTERN, title=_ID)]
 #: An id as every answer writes it: JavaScript would lose the last digits of a number.
 Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$", description="decimals in a string")]
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from stream_app.contract.values import Answer, Count, Request, Scored, Text
 
 Words = Annotated[list[Text], Meta(max_length=100, title="at most 100 words")]
-Gloss = Annotated[str, Meta(max_length=1_000, title="at most 1000 characters")]
+Context = Annotated[list[Text], Meta(min_length=1, max_length=100, title="1 to 100 tags")]
 
 
 class SimilarWordsRequest(Request, frozen=True, kw_only=True):
@@ -40,14 +40,16 @@ class Candidate(Struct, frozen=True, forbid_unknown_fields=True):
     """One translation that may be meant; the gloss says what it means."""
 
     text: Text
-    gloss: Gloss | None = None
+    gloss: Text | None = None
 
 
 class DisambiguateRequest(Request, frozen=True, kw_only=True):
     """Which of several translations the tags beside it speak for."""
 
-    candidates: Annotated[list[Text | Candidate], Meta(max_length=100, title="at most 100 texts, or {text, gloss}")]
-    context: Words
+    candidates: Annotated[
+        list[Text | Candidate], Meta(min_length=2, max_length=50, title="2 to 50 different texts, or {text, gloss}")
+    ]
+    context: Context
 
 
 class RankedCandidate(Answer, frozen=True, kw_only=True):

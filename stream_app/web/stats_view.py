@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from stream_app.album import Album
-from stream_app.web.problems import in_time
+from stream_app.contract.workers import BareRequest
+from stream_app.in_time import in_time
+from stream_app.web.parameters import request_of
 
 
 class StatsView:
@@ -21,5 +23,6 @@ class StatsView:
 
     async def stats(self, request: web.Request) -> web.Response:
         """`photos` is how many can be found; the page learns the upload limit from here."""
+        request_of(BareRequest, request)
         numbers = {"upload_bytes_max": self._upload_bytes_max} | await in_time(self._album.stats())
         return web.json_response(numbers, headers={"Cache-Control": "no-store"})

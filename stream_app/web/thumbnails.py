@@ -15,7 +15,6 @@ from models.decoding import decode_image
 from stream_app.metrics import THUMBNAILS
 from stream_app.web.thumbnail_folder import ThumbnailFolder
 
-SIDES_PX = (160, 320, 640, 1280)
 QUALITY_PERCENT = 80
 THREADS = 2
 
