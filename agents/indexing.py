@@ -1,4 +1,4 @@
-"""`index_embeddings`: from the embeddings topic to shard, Redis and row; after it a photo is findable."""
+"""`index_embeddings`: from the embeddings topic to shard, Redis and row; after it a photo is findable, and labelled."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stream_app.embedding_log import EmbeddingLog
 from stream_app.freshness import Freshness
 from stream_app.live_index import LiveIndex
 from stream_app.metrics import EMBEDDINGS_INDEXED
+from stream_app.photo_labels import Changed, Labels
 from stream_app.photo_signatures import signatures
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved, record_of
 from stream_app.settings import Settings
@@ -32,6 +33,7 @@ class IndexingRoom:
     embeddings: EmbeddingLog
     dead_letters: DeadLetters
     vision_id: str
+    labels: Labels
     freshness: Freshness = field(default_factory=Freshness)
 
 
@@ -56,6 +58,9 @@ async def index_batch(events: Sequence[EventT], room: IndexingRoom) -> None:
         _update_row(event, record, room)
     room.freshness.findable(record.version for _, record in arrivals if isinstance(record, PhotoEmbedded))
     await room.rows.confirmed()
+    for partition in {event.message.partition for event in events}:
+        here = [record for event, record in arrivals if event.message.partition == partition]
+        await room.labels.publish(partition, _changed(here, room))
     await _reassert_deletions(arrivals, room)
     EMBEDDINGS_INDEXED.inc(len(arrivals))
 
@@ -69,6 +74,18 @@ def _update_row(event: EventT, record: EmbeddingRecord, room: IndexingRoom) -> N
         after = with_embedding(before, record, signature.tobytes().hex())
     if after != before:
         room.rows.set(event, record.photo_id, after)
+
+
+def _changed(records: Sequence[EmbeddingRecord], room: IndexingRoom) -> Changed:
+    """What is to be said of the photos of `records`, of each once; nothing of one that something newer is known of."""
+    changed: dict[int, PhotoEmbedded | None] = {}
+    for record in records:
+        row = room.rows.get(record.photo_id)
+        if row is None or not row.known:
+            changed[record.photo_id] = None
+        elif isinstance(record, PhotoEmbedded) and record.version == row.embedding_version:
+            changed[record.photo_id] = record
+    return changed
 
 
 async def _reassert_deletions(arrivals: Sequence[Arrival], room: IndexingRoom) -> None:

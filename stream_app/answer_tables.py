@@ -12,9 +12,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from stream_app.contract.collections import PhotographersAnswer, QuestRankingAnswer, SuggestionsAnswer
-    from stream_app.contract.photos import ClassificationAnswer
+    from stream_app.contract.photos import ClassificationAnswer, Classified
     from stream_app.contract.searching import HitExplanation, PhotoHit, SearchAnswer
-    from stream_app.contract.values import Scored
 
 LABELS_SHOWN = 3
 
@@ -106,7 +105,7 @@ def _name(photo: PhotoHit) -> str:
     return f"{photo.title} · {photo.url}" if photo.title else photo.url
 
 
-def _padded(found: Sequence[Scored], count: int) -> Iterable[tuple[Text | str, str]]:
+def _padded(found: Sequence[Classified], count: int) -> Iterable[tuple[Text | str, str]]:
     shown: list[tuple[Text | str, str]] = [(Text(each.name), f"{each.score:.3f}") for each in found]
     return shown + [("", "")] * (count - len(shown))
 

@@ -17,6 +17,7 @@ from agents.collecting import declare_collecting
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
 from agents.owning import OwnersRoom, declare_owning
+from agents.querying import QueryRoom, declare_querying
 from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
@@ -30,17 +31,26 @@ from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.encoder_queue import CountedEncoder
+from stream_app.findable_photos import FindablePhotos
 from stream_app.freshness import Freshness
+from stream_app.gallery_answers import GalleryAnswers
 from stream_app.index.buckets import RedisBuckets
+from stream_app.lazy_producer import LazyProducer
 from stream_app.live_album import AlbumRoom, LiveAlbum
 from stream_app.live_collections import CollectionRoom, LiveCollections
 from stream_app.live_index import LiveIndex
+from stream_app.live_sample import LiveSample
 from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
+from stream_app.photo_labels import LabelLog, Labels, NoLabels
 from stream_app.photo_search import PhotoSearch, SearchRoom
+from stream_app.photographer_answers import PhotographerAnswers
 from stream_app.photos import PhotoReader
 from stream_app.portfolios import PhotoOwner
+from stream_app.query_replies import QueryDesk
+from stream_app.quest_answers import QuestAnswers
 from stream_app.redis_client import RedisClient, connect, first_planes
+from stream_app.reply_topics import ReplyTopics
 from stream_app.roots import PublishedRoots
 from stream_app.sent_images import ImageDesk
 from stream_app.settings import Settings
@@ -50,6 +60,7 @@ from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
 from stream_app.watch import worker_card
 from stream_app.web.ops_views import attach_ops
+from stream_app.web.photo_types import require_readable_photo
 from stream_app.web.server import application_options, attach_web
 from stream_app.word_answers import WordAnswers
 from stream_app.worker_watch import WatchRoom, WorkerWatch
@@ -92,10 +103,12 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     declare_cataloguing(app, activity, photos, dead_letters, settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
-    indexing_room = IndexingRoom(index, photos, embeddings, dead_letters, space.vision_id, freshness)
+    indexing_room = IndexingRoom(
+        index, photos, embeddings, dead_letters, space.vision_id, _labels(app, settings, space), freshness
+    )
     declare_indexing(app, embeddings_topic, indexing_room, settings)
 
-    join_collections(app, settings, activity, photos, dead_letters)
+    collections = join_collections(app, settings, activity, photos, dead_letters)
 
     _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
@@ -113,9 +126,22 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     )
     album = LiveAlbum(room)
     images = ImageDesk(space, encoder, reader)
-    search = PhotoSearch(SearchRoom(space, index, album, images, CandidateSource(index, tags), changes, tags))
-    desks = (search, PhotoAnswers(album), Classification(space, album, images), WordAnswers(album.vocabulary))
-    attach_web(app.web.web_app, album, handlers_of(desks), settings)
+    findable = FindablePhotos(album, index, changes)
+    search = PhotoSearch(SearchRoom(space, findable, images, CandidateSource(index, tags), tags))
+    sample = LiveSample(index)
+    desks = (
+        search,
+        PhotoAnswers(album),
+        Classification(space, album, images),
+        WordAnswers(album.vocabulary),
+        GalleryAnswers(space, findable, collections, sample),
+        QuestAnswers(space, findable, collections, sample),
+        PhotographerAnswers(space, findable, collections, sample),
+    )
+    handlers = handlers_of(desks)
+    attach_web(app.web.web_app, album, handlers, settings)
+    query_desk = QueryDesk(handlers, lambda image: require_readable_photo(image, "image"), settings.queries_at_once)
+    _answer_queries(app, QueryRoom(query_desk, ReplyTopics(settings), dead_letters, index.opened), settings)
     streams = {"activity": topics.activity_topic(settings), "embeddings": embeddings.name}
     watched = WatchRoom(
         settings=settings,
@@ -265,6 +291,28 @@ def _keep_house(
     app.task(start_encoder)
     app.timer(interval=settings.seal_interval_seconds)(seal_and_merge)
     app.on_before_shutdown.connect(close, weak=False)
+
+
+def _labels(app: faust.App, settings: Settings, space: Space) -> Labels:
+    if not settings.labels_produced:
+        return NoLabels()
+    producer = LazyProducer(settings)
+
+    async def stop(*_: Any, **__: Any) -> None:
+        await producer.stop()
+
+    app.on_before_shutdown.connect(stop, weak=False)
+    return LabelLog(topics.labels_topic(settings), space, producer)
+
+
+def _answer_queries(app: faust.App, room: QueryRoom, settings: Settings) -> None:
+    declare_querying(app, _raw_topic(app, topics.queries_topic(settings)), room)
+
+    async def stop(*_: Any, **__: Any) -> None:
+        await room.held.stop()
+        await room.replies.stop()
+
+    app.on_before_shutdown.connect(stop, weak=False)
 
 
 def _erase_deleted(app: faust.App, changes: AlbumChanges, index: LiveIndex) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from stream_app import __version__
+from stream_app.cli_applications import evaluate
 from stream_app.cli_ask import COMMANDS
 from stream_app.cli_bundles import bundles, export
 from stream_app.cli_index import index
-from stream_app.cli_joint import evaluate
 from stream_app.cli_lsh import lsh
 from stream_app.cli_projector import projector
 from stream_app.cli_redis import redis_commands

@@ -21,7 +21,7 @@ MEMBERS_MAX = 300  # members that are looked at: of larger galleries a sample, a
 THEMES_MAX = 5
 #: Themes are joined while their members are on average as alike as this, in the whitened space.
 ALIKE = 0.05
-THEME_SHARE_MIN = 0.15  # of the members; what is smaller is a stranger's
+THEME_SHARE_MIN = 0.2  # of the members; fewer are strangers, and no theme
 #: What the whole gallery weighs in the query of a theme: a theme of few photos is steadied by the others.
 WHOLE_WEIGHT = 0.3
 #: A member is as isolated as its mean likeness to so many others is low, and its weight falls by e per 1 / ISOLATION.

@@ -61,6 +61,12 @@ class LiveAlbum:
         row = self._room.changes.row(photo_id)
         return None if row is None else self._as_photo(row, [])
 
+    def label_names(self, row: PhotoRow) -> list[str]:
+        """What the network calls a photo, the likeliest first."""
+        return [
+            name for name, _ in self._room.space.labels(row.label_indices, row.label_scores, len(row.label_indices))
+        ]
+
     async def known(self, photo_ids: Set[int]) -> set[int]:
         """Those of the photos that the album has; raises ServiceUnavailable while its rows are being recovered."""
         ready, reason = self._room.ready()

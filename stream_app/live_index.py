@@ -33,6 +33,9 @@ WORD_EXAMPLES = 96
 #: Queries that are remembered, so that it can be measured how well they are answered.
 ASKED_KEPT = 32
 
+#: Fibonacci hashing (Knuth): neighbouring ids come to lie far apart.
+HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
 Allow = Callable[[int], bool]
 #: A query vector, and whether it is of words.
 Asked = tuple[np.ndarray, bool]
@@ -159,6 +162,15 @@ class LiveIndex:
             if (vector := await self._buckets.vector(partition, photo_id)) is not None:
                 return vector
         return None
+
+    def sampled_vectors(self, count: int) -> np.ndarray:
+        """float32 [at most `count`, search_dimensions] of photos chosen at random, but the same each time."""
+        shards = list(self._replayed().values())
+        photo_ids = np.array([each for shard in shards for each in shard.photo_ids()], np.int64)
+        chosen = photo_ids[np.argsort(photo_ids.astype(np.uint64) * HASH_FACTOR, kind="stable")[:count]]
+        found = (shard.vector(int(each)) for each in chosen for shard in shards)
+        vectors = [vector for vector in found if vector is not None]
+        return np.array(vectors, np.float32).reshape(-1, self._space.search_dimensions)
 
     def is_removed(self, photo_id: int, since: Version) -> bool:
         """Whether the log says that a photo was deleted after the version `since`."""

@@ -155,7 +155,8 @@ def faust_settings(settings: Settings) -> dict[str, Any]:
 
     scheme = "tansu" if settings.embedded_broker else "steady"
     TRANSPORTS.aliases[scheme] = f"stream_app.{scheme}_transport:Transport"
-    transport = {"broker_consumer": [f"{scheme}://{address}" for address in kafka.bootstrap(settings)]}
+    addresses = [f"{scheme}://{address}" for address in kafka.bootstrap(settings)]
+    transport = {"broker_consumer": addresses, "broker_producer": addresses}
     if not settings.embedded_broker:
         return transport
     return transport | {

@@ -23,6 +23,9 @@ ENCODER_REQUEST_SECONDS = Histogram(
 ENCODER_CIRCUIT_OPEN = Gauge(
     "sightline_encoder_circuit_open", "1 while TF Serving is not asked, since it failed several times in a row"
 )
+QUERIES_ANSWERED = Counter(
+    "sightline_queries_answered", "Requests answered over Kafka, by the status that HTTP would have had", ["status"]
+)
 FRESHNESS_SECONDS = Histogram(
     "sightline_freshness_seconds",
     "Time from a photo's activity, by the broker's clock, to the moment that a search can find it",

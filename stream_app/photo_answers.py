@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from models.space import Space
 from stream_app.album import Album, Photo
@@ -17,6 +18,7 @@ from stream_app.contract.photos import (
 )
 from stream_app.contract.searching import PhotoHit
 from stream_app.contract.values import id_of, rounded, scored
+from stream_app.photo_labels import classified
 from stream_app.sent_images import ImageDesk
 
 
@@ -49,12 +51,19 @@ class Classification:
         image = await self._images.take(request.image, request.url)
         labels = self._space.labels(image.encoding.label_indices, image.encoding.label_scores, request.k)
         words = await asyncio.to_thread(self._space.nearest_words, image.joint_embedding, request.k)
-        return ClassificationAnswer(labels=scored(labels), words=scored(words))
+        return _answer(labels, words, self._space)
 
     async def classification(self, request: ClassificationRequest) -> ClassificationAnswer:
         """What a photo of the album shows; raises PhotoNotFound."""
         photo = await self._album.photo(id_of(request.photo_id), words_shown=request.k)
-        return ClassificationAnswer(labels=scored(photo.labels[: request.k]), words=scored(photo.words))
+        return _answer(photo.labels[: request.k], photo.words, self._space)
+
+
+def _answer(
+    labels: Sequence[tuple[str, float]], words: Sequence[tuple[str, float]], space: Space
+) -> ClassificationAnswer:
+    shown_labels, shown_words = classified(labels, words, space)
+    return ClassificationAnswer(labels=shown_labels, words=shown_words)
 
 
 def photo_answer(photo: Photo) -> PhotoAnswer:

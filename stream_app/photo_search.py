@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ import numpy as np
 from models.space import Space
 from stream_app.album import Photo
 from stream_app.candidates import CandidateSource
-from stream_app.catalogue import PhotoRow
-from stream_app.changes import AlbumChanges
 from stream_app.contract.searching import (
     ImageSearchRequest,
     KnownPhoto,
@@ -27,15 +24,13 @@ from stream_app.contract.searching import (
 )
 from stream_app.contract.values import Scored, id_of, rounded
 from stream_app.cursors import Cursor, cursor_of
-from stream_app.errors import PhotoNotFound
+from stream_app.findable_photos import FindablePhotos
 from stream_app.hit_explanations import Explainer
 from stream_app.hit_pages import Page, page_of
-from stream_app.live_album import LiveAlbum
-from stream_app.live_index import LiveIndex
 from stream_app.metrics import SEARCH_SECONDS
 from stream_app.photo_answers import photo_hit
 from stream_app.photo_filter import RowFilter
-from stream_app.photo_signatures import NEAR_DUPLICATE_BITS, SIGNATURE_BYTES, differing_bits, signatures
+from stream_app.photo_signatures import NEAR_DUPLICATE_BITS, differing_bits, signatures
 from stream_app.query_vectors import Example, QueryVector, Question, query_vector, read_question
 from stream_app.sent_images import ImageDesk, SentImage
 from stream_app.tag_index import TagIndex
@@ -53,11 +48,9 @@ class SearchRoom:
     """What searching works with, handed in by the app."""
 
     space: Space
-    index: LiveIndex
-    album: LiveAlbum
+    photos: FindablePhotos
     images: ImageDesk
     candidates: CandidateSource
-    changes: AlbumChanges
     tags: TagIndex
 
 
@@ -89,31 +82,18 @@ class PhotoSearch:
         answer = await self.answer(query, request, began, labels=[name for name, _ in labels])
         return msgspec.structs.replace(answer, known=await self._known(image))
 
-    async def example(self, photo_id: int, weight: float = 1.0) -> Example:
-        """A photo of the album as a part of a question; raises PhotoNotFound for one that is not embedded yet."""
-        self._room.changes.known_row(photo_id)
-        vector = await self._room.index.vector(photo_id)
-        if vector is None:
-            photo = self._room.album.shown(photo_id)
-            raise PhotoNotFound(
-                f"Photo {photo_id} is not embedded",
-                received=(photo and photo.reason) or "a photo that is still queued",
-                remedy="Ask again in a moment, or look at the dead letters.",
-            )
-        return Example(f"photo:{photo_id}", vector, weight, photo_id)
-
     async def answer(
         self, query: QueryVector, options: Options, began_seconds: float, *, labels: Iterable[str] = ()
     ) -> SearchAnswer:
         """The hits of a query; `labels` are those of a photo that was sent, `began_seconds` of time.perf_counter()."""
-        filtering = RowFilter(options, self._label_names)
+        filtering = RowFilter(options, self._room.photos.album.label_names)
         cursor = cursor_of(options, time.time_ns() // 1_000_000)
         with SEARCH_SECONDS.time():
             page, sources = await self._page(query, options, cursor, self._allowing(query, filtering, cursor))
         photos = {
             each.candidate.photo_id: photo
             for each in page.hits
-            if (photo := self._room.album.shown(each.candidate.photo_id))
+            if (photo := self._room.photos.shown(each.candidate.photo_id))
         }
         answer = SearchAnswer(
             hits=_hits(page, photos),
@@ -127,18 +107,17 @@ class PhotoSearch:
         return await self._explained(answer, query, page, photos, filtering, labels) if options.explain else answer
 
     async def _query(self, question: Question, examples: Sequence[Example]) -> QueryVector:
-        photos = [await self.example(photo_id, weight) for weight, photo_id in question.photos]
+        photos = [await self._room.photos.example(photo_id, weight) for weight, photo_id in question.photos]
         tags = [each for phrase in question.phrases for each in await self._tag_examples(*phrase)]
         return await query_vector(self._room.space, question.phrases, [*examples, *photos, *tags])
 
     async def _tag_examples(self, weight: float, phrase: str) -> list[Example]:
         """What words mean that the vocabulary has not, but owners do: the mean of the photos that they gave them to."""
         examples = []
-        for word in (await self._room.album.vocabulary()).phrase(phrase)[2]:
+        for word in (await self._room.photos.album.vocabulary()).phrase(phrase)[2]:
             tagged = sorted(self._room.tags.photos(word), reverse=True)[:TAGGED_PHOTOS_MAX]
-            vectors = [vector for each in tagged if (vector := await self._room.index.vector(each)) is not None]
-            if vectors:
-                mean = np.mean(vectors, axis=0)
+            if vectors := await self._room.photos.vectors(tagged):
+                mean = np.mean(list(vectors.values()), axis=0)
                 examples.append(Example(f"tag:{word}", mean / max(np.linalg.norm(mean), 1e-6), weight, tag=word))
         return examples
 
@@ -150,14 +129,14 @@ class PhotoSearch:
         depth = options.k + spare + (cursor.shown if cursor else 0)
         while True:
             found = await self._room.candidates.best(query, depth, allow, cursor)
-            page = page_of(found.candidates, options, cursor, self._signatures, NEAR_DUPLICATE_BITS)
+            page = page_of(found.candidates, options, cursor, self._room.photos.signatures, NEAR_DUPLICATE_BITS)
             if page.is_full or page.is_last or found.is_all or not spare:
                 return page, found.sources
             depth *= 4
 
     def _allowing(self, query: QueryVector, filtering: RowFilter, cursor: Cursor | None) -> Callable[[int], bool]:
         def allow(photo_id: int) -> bool:
-            row = None if photo_id in query.photo_ids else self._room.changes.row(photo_id)
+            row = None if photo_id in query.photo_ids else self._room.photos.row(photo_id)
             if row is None or (cursor and row.upload_version.time_ms > cursor.began_ms):
                 return False
             return filtering.allows(row)
@@ -166,14 +145,14 @@ class PhotoSearch:
 
     async def _known(self, image: SentImage) -> list[KnownPhoto]:
         """The photos of the album that have the same bytes as the one sent, or nearly the same look; best first."""
-        hits, _ = await self._room.index.search(
-            image.search_vector, KNOWN_DEPTH, lambda each: self._room.changes.row(each) is not None
+        hits, _ = await self._room.photos.index.search(
+            image.search_vector, KNOWN_DEPTH, lambda each: self._room.photos.row(each) is not None
         )
         mine = signatures(image.encoding.image_embedding[None], self._room.space.vision_id)
-        theirs = self._signatures([hit.photo_id for hit in hits])
+        theirs = self._room.photos.signatures([hit.photo_id for hit in hits])
         known = []
         for hit, bits in zip(hits, differing_bits(theirs, mine).tolist(), strict=True):
-            row = self._room.changes.row(hit.photo_id)
+            row = self._room.photos.row(hit.photo_id)
             if row is None:
                 continue
             if row.sha256 == image.sha256:
@@ -191,8 +170,8 @@ class PhotoSearch:
         filtering: RowFilter,
         labels: Iterable[str],
     ) -> SearchAnswer:
-        vectors = {each: vector for each in photos if (vector := await self._room.index.vector(each)) is not None}
-        asked = (self._room.album.shown(each) for each in query.photo_ids)
+        vectors = await self._room.photos.vectors(photos)
+        asked = (self._room.photos.shown(each) for each in query.photo_ids)
         names = {*labels, *(name for photo in asked if photo for name, _ in photo.labels)}
         candidates = [each.candidate for each in page.hits]
         explained = await self._explainer.explain(query, candidates, photos, vectors, frozenset(names))
@@ -201,20 +180,6 @@ class PhotoSearch:
         how = SearchExplanation(terms=terms, filtered=dict(sorted(filtering.refused.items())))
         return msgspec.structs.replace(answer, hits=hits, explanation=how)
 
-    def _signatures(self, photo_ids: Sequence[int]) -> np.ndarray:
-        """uint8 [n, 32] of photos; one that has none yet is like no other."""
-        rows = (self._room.changes.row(each) for each in photo_ids)
-        data = [
-            bytes.fromhex(row.signature) if row and row.signature else _unlike_any(each)
-            for each, row in zip(photo_ids, rows, strict=True)
-        ]
-        return np.frombuffer(b"".join(data), np.uint8).reshape(-1, SIGNATURE_BYTES)
-
-    def _label_names(self, row: PhotoRow) -> list[str]:
-        return [
-            name for name, _ in self._room.space.labels(row.label_indices, row.label_scores, len(row.label_indices))
-        ]
-
 
 def _hits(page: Page, photos: dict[int, Photo]) -> list[PhotoHit]:
     return [
@@ -222,7 +187,3 @@ def _hits(page: Page, photos: dict[int, Photo]) -> list[PhotoHit]:
         for each in page.hits
         if (photo := photos.get(each.candidate.photo_id))
     ]
-
-
-def _unlike_any(photo_id: int) -> bytes:
-    return hashlib.blake2b(b"%d" % photo_id, digest_size=SIGNATURE_BYTES).digest()

@@ -14,6 +14,8 @@ from typing import Any
 from faust.transport.drivers import aiokafka
 from faust.types import TP
 
+from stream_app import laned_producer
+
 #: How long a fetch waits for records, and so the longest that a seek waits for a fetch.
 FETCH_SECONDS_MAX = 0.25
 
@@ -69,3 +71,4 @@ class Transport(aiokafka.Transport):
     """What `steady://` addresses are served by; see `stream_app.local_services.faust_settings`."""
 
     Consumer = Consumer
+    Producer = laned_producer.Producer

@@ -6,7 +6,7 @@ from typing import Any
 
 from faust.transport.drivers import aiokafka
 
-from stream_app import steady_transport
+from stream_app import laned_producer, steady_transport
 
 FETCH_WAIT_MS_MAX = 100
 
@@ -29,3 +29,4 @@ class Transport(aiokafka.Transport):
     """What `tansu://` addresses are served by; see `stream_app.local_services.faust_settings`."""
 
     Consumer = _Consumer
+    Producer = laned_producer.Producer

@@ -151,6 +151,12 @@ class AlbumProcess:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
 
+    def ask(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        """The JSON answer to a JSON question, which must succeed."""
+        status, answer = self.send(method, path, json.dumps(body).encode(), "application/json")
+        assert status == 200, answer
+        return answer
+
     def status(self, path: str) -> int:
         """Only the status of a GET."""
         return self.send("GET", path)[0]

@@ -12,9 +12,9 @@ from PIL import Image
 
 from models.words import Vocabulary
 from stream_app.album import Photo, PhotoPoint
-from stream_app.contract.photos import ClassificationAnswer, ClassifyRequest
+from stream_app.contract.photos import ClassificationAnswer, Classified, ClassifyRequest
 from stream_app.contract.searching import ImageSearchRequest, PhotoHit, RelatedRequest, SearchAnswer, SearchRequest
-from stream_app.contract.values import id_of, scored
+from stream_app.contract.values import id_of
 from stream_app.errors import PhotoNotFound, PhotoRejected, UnknownWords
 from stream_app.photo_answers import photo_hit
 
@@ -136,7 +136,7 @@ class MemorySearch:
         return _answer(self._album.nearest(_seen(request.image)[0], request.k))
 
     async def classify(self, request: ClassifyRequest) -> ClassificationAnswer:
-        best = scored(_nearest_colours(_seen(request.image)[0])[: request.k])
+        best = [Classified(*each) for each in _nearest_colours(_seen(request.image)[0])[: request.k]]
         return ClassificationAnswer(labels=best, words=best)
 
 

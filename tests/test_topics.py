@@ -86,6 +86,7 @@ class TestSpecs:
             "collection-activity",
             "photo-owners",
             "dead-letters",
+            "photo-queries",
         ]
 
     def test_three_replicas_need_two_to_confirm(self):

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from stream_app.contract.searching import Ids, Options, PhotoHit
+from stream_app.contract.searching import HitOptions, Ids, PhotoHit
 from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Score, Text
 
 SuggestionMethod = Literal["themes", "mean"]
-PortfolioModel = Literal["best", "mean"]
+PortfolioModel = Literal["best", "mean", "share"]
 CollectionKind = Literal["gallery", "quest"]
 SomeIds = Annotated[list[AnyId], Meta(min_length=1, max_length=1_000, title="1 to 1000 ids")]
 
@@ -36,22 +36,27 @@ class GalleryAnswer(Answer, frozen=True, kw_only=True):
     waiting: Annotated[list[Id], Meta(description="members that are not findable, or not any more")]
 
 
-class GallerySuggestionsRequest(Options, frozen=True, kw_only=True):
+class GallerySuggestionsRequest(HitOptions, frozen=True, kw_only=True):
     """Photos that would complete a gallery."""
 
     gallery_id: AnyId
     method: SuggestionMethod = "themes"
+    fold: Annotated[bool, Meta(description="leave out near-duplicates of members and better suggestions")] = True
 
 
-class SuggestionsRequest(Options, frozen=True, kw_only=True):
+class SuggestionsRequest(HitOptions, frozen=True, kw_only=True):
     """Photos that would complete a list of photos that is saved nowhere."""
 
     photo_ids: SomeIds
     method: SuggestionMethod = "themes"
+    fold: Annotated[bool, Meta(description="leave out near-duplicates of members and better suggestions")] = True
 
 
 class Suggestion(PhotoHit, frozen=True, kw_only=True):
-    """A photo that would fit, and the members that speak for it."""
+    """A photo that would fit, and the members that speak for it; `score` is the mean of the cosines with these.
+
+    Suggestions stand in the order of their themes' turns, so scores need not fall.
+    """
 
     members: Annotated[list[Id], Meta(description="the members that it is nearest to, best first")] = []
 
@@ -107,12 +112,11 @@ class QuestRankingRequest(Request, frozen=True, kw_only=True):
 class SubmissionExplanation(Answer, frozen=True, kw_only=True):
     """Why a submission stands where it does."""
 
-    words_cosine: float | None
-    examples_cosine: float | None
-    nearest_example: Id | None
-    threshold: float | None
-    shared_words: list[str]
-    shared_labels: list[str]
+    on_topic: Annotated[float | None, Meta(description="the chance; null where too little of the album is known")]
+    nearest_example: Annotated[Id | None, Meta(description="the example photo that it is most like")]
+    nearest_example_cosine: Score | None
+    shared_words: Annotated[list[str], Meta(description="words of the brief that the photo shows or is tagged with")]
+    shared_labels: Annotated[list[str], Meta(description="labels that it has in common with the example photos")]
 
 
 class Submission(Answer, frozen=True, kw_only=True):
@@ -157,7 +161,7 @@ class Photographer(Answer, frozen=True, kw_only=True):
     """A photographer, with the photos that speak for them."""
 
     user_id: Id
-    score: Score
+    score: Annotated[float, Meta(description="higher is better; a share from 0 to 1 for the model share")]
     photos: Annotated[int, Meta(description="findable photos of the portfolio")]
     evidence: list[PhotoHit]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Scored
 
@@ -64,8 +64,19 @@ class ClassificationRequest(Request, frozen=True, kw_only=True):
     k: Count = 20
 
 
+class Classified(Struct, frozen=True):
+    """A label with its softmax probability, or a word with its cosine, and how likely it is right."""
+
+    name: str
+    score: float
+    probability: Annotated[
+        float | None,
+        Meta(ge=0, le=1, description="that it is right, as measured; null: this model bundle never was"),
+    ] = None
+
+
 class ClassificationAnswer(Answer, frozen=True, kw_only=True):
     """Labels of the fixed vocabulary and words of the open one, best first."""
 
-    labels: list[Scored]
-    words: list[Scored]
+    labels: list[Classified]
+    words: list[Classified]

@@ -66,3 +66,11 @@ def problem_of(error: errors.SightlineError, status: HTTPStatus) -> Problem:
         received=error.received,
         remedy=error.remedy,
     )
+
+
+def unforeseen_problem() -> Problem:
+    """What is answered to an error of ours, whose internals are for the log alone."""
+    failed = errors.SightlineError(
+        "the worker failed to answer", remedy="Try again; if it stays, the worker's log says what happened."
+    )
+    return problem_of(failed, HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -31,12 +31,18 @@ class PhotoFilter(Request, frozen=True, kw_only=True):
     min_height: Side = 0
 
 
-class Options(PhotoFilter, frozen=True, kw_only=True):
-    """How many hits, which, and how they are shown."""
+class HitOptions(PhotoFilter, frozen=True, kw_only=True):
+    """How many hits, and which."""
 
     k: Count = 20
     min_score: Annotated[float, Meta(ge=-2, le=2, title="a number from -2 to 2")] | None = None
     fold: Annotated[bool, Meta(description="near-duplicates of a better hit are counted there, and not shown")] = False
+    explain: Annotated[bool, Meta(description="why each hit was found")] = False
+
+
+class Options(HitOptions, frozen=True, kw_only=True):
+    """The same, page by page."""
+
     cursor: Annotated[
         str,
         Meta(
@@ -45,7 +51,6 @@ class Options(PhotoFilter, frozen=True, kw_only=True):
             description='"*" begins a walk over all photos, page by page, each exactly once',
         ),
     ] = ""
-    explain: Annotated[bool, Meta(description="why each hit was found")] = False
 
 
 class SearchRequest(Options, frozen=True, kw_only=True):

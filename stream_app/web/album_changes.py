@@ -12,10 +12,10 @@ from stream_app.contract.photos import PhotoRequest
 from stream_app.contract.uploads import RejectedFile, UploadAnswer, UploadedPhoto, UploadRequest
 from stream_app.contract.values import id_of
 from stream_app.errors import EventRejected, PhotoRejected
+from stream_app.in_time import in_time
 from stream_app.web.bodies import SentFile, SentPhotos, read_photos
 from stream_app.web.parameters import request_of
 from stream_app.web.photo_types import name_as, require_readable_photo
-from stream_app.web.problems import in_time
 from stream_app.web.replies import json_reply
 from stream_app.web.thumbnails import Thumbnails
 

@@ -9,10 +9,10 @@ from aiohttp import web
 from stream_app.album import Album, Photo
 from stream_app.contract.uploads import SIDES_PX, ImageRequest
 from stream_app.contract.values import id_of
+from stream_app.in_time import in_time
 from stream_app.web.bodies import clean_name
 from stream_app.web.parameters import request_of
 from stream_app.web.photo_types import require_photo
-from stream_app.web.problems import in_time
 from stream_app.web.thumbnails import Thumbnails
 
 # A photo opened in a tab of its own is a document too: it may load and run nothing at all.

@@ -11,10 +11,10 @@ from stream_app.contract.operations import OPERATIONS, Handler, Handlers, Operat
 from stream_app.contract.reading import request_from_json
 from stream_app.contract.values import Request
 from stream_app.errors import RequestMalformed
+from stream_app.in_time import in_time
 from stream_app.web.bodies import read_json, read_one_photo
 from stream_app.web.parameters import request_of
 from stream_app.web.photo_types import require_readable_photo
-from stream_app.web.problems import in_time
 from stream_app.web.replies import json_reply
 
 View = Callable[[web.Request], Awaitable[web.Response]]

@@ -12,9 +12,10 @@ import orjson
 from aiohttp import web
 
 from stream_app.dead_letters import DeadLetter
+from stream_app.in_time import in_time
 from stream_app.observations import Observation, columns
 from stream_app.watch import Watch
-from stream_app.web.problems import RequestRefused, in_time
+from stream_app.web.problems import RequestRefused
 from stream_app.web.security import HEADERS
 
 #: Each page that is open costs a connection and a write every two seconds.

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TypeVar
 
 import msgspec
 from aiohttp import web
 
 from stream_app import errors
-from stream_app.contract.problems import Problem, problem_of, status_of
+from stream_app.contract.problems import Problem, problem_of, status_of, unforeseen_problem
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Answer = TypeVar("Answer")
-
-ANSWER_SECONDS_MAX = 30.0
 
 
 class RequestRefused(errors.SightlineError):
@@ -28,19 +23,6 @@ class RequestRefused(errors.SightlineError):
     def __init__(self, status: HTTPStatus, problem: str, **advice: str | None) -> None:
         self.status = status
         super().__init__(problem, **advice)
-
-
-async def in_time(answer: Awaitable[Answer]) -> Answer:
-    """The answer of the album; raises ServiceUnavailable when it takes too long, so that no request hangs."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            return await answer
-    except TimeoutError:
-        raise errors.ServiceUnavailable(
-            "the album did not answer in time",
-            expected=f"an answer within {ANSWER_SECONDS_MAX:.0f} s",
-            remedy="Try again; /readyz and /api/stats say what the worker is doing.",
-        ) from None
 
 
 def problem_response(error: errors.SightlineError, status: HTTPStatus) -> web.Response:
@@ -77,10 +59,7 @@ def _known_problem(request: web.Request, error: errors.SightlineError) -> web.Re
 
 def _unforeseen_problem(request: web.Request) -> web.Response:
     log.exception("%s %r failed", request.method, request.path)
-    failed = errors.SightlineError(
-        "the worker failed to answer", remedy="Try again; if it stays, the worker's log says what happened."
-    )
-    return problem_response(failed, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return _response(unforeseen_problem())
 
 
 def _plain_http_problem(request: web.Request, refusal: web.HTTPException) -> web.Response:

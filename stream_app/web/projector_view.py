@@ -9,9 +9,9 @@ from aiohttp import web
 from stream_app.album import Album, Photo
 from stream_app.contract.uploads import SIDES_PX
 from stream_app.contract.workers import ProjectorRequest
+from stream_app.in_time import in_time
 from stream_app.projector import ProjectorExport
 from stream_app.web.parameters import request_of
-from stream_app.web.problems import in_time
 from stream_app.web.thumbnails import Thumbnails
 from stream_app.web.zip_stream import zipped
 

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from stream_app.album import Album
 from stream_app.contract.workers import BareRequest
+from stream_app.in_time import in_time
 from stream_app.web.parameters import request_of
-from stream_app.web.problems import in_time
 
 
 class StatsView:
