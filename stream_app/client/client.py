@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from stream_app.client.connection import Connection, answer_of
-from stream_app.client.options import CollectionId, Options, PhotoId, UserId
+from stream_app.client.options import CollectionId, HitOptions, Options, PhotoId, UserId
 from stream_app.contract.collections import (
     GalleryAnswer,
     PhotographersAnswer,
@@ -101,14 +101,14 @@ class Client:
         return self._ask(GalleryAnswer, "gallery", {"gallery_id": gallery_id})
 
     def gallery_suggestions(
-        self, gallery_id: CollectionId, *, method: SuggestionMethod = "themes", **options: Unpack[Options]
+        self, gallery_id: CollectionId, *, method: SuggestionMethod = "themes", **options: Unpack[HitOptions]
     ) -> SuggestionsAnswer:
         """Photos that would complete a gallery."""
         values = {"gallery_id": gallery_id, "method": method, **options}
         return self._ask(SuggestionsAnswer, "gallery_suggestions", values)
 
     def suggestions(
-        self, photo_ids: Sequence[PhotoId], *, method: SuggestionMethod = "themes", **options: Unpack[Options]
+        self, photo_ids: Sequence[PhotoId], *, method: SuggestionMethod = "themes", **options: Unpack[HitOptions]
     ) -> SuggestionsAnswer:
         """Photos that would complete a list of photos."""
         return self._ask(SuggestionsAnswer, "suggestions", {"photo_ids": photo_ids, "method": method, **options})
