@@ -11,6 +11,7 @@ from faust.types import EventT, StreamT
 
 from agents.facts import fact_from
 from agents.persistence import do_batch
+from stream_app.activity import UserDeleted
 from stream_app.catalogue import PhotoRow
 from stream_app.collection_tables import CollectionTable
 from stream_app.dead_letters import DeadLetters
@@ -70,6 +71,8 @@ async def tell_batch(events: Sequence[EventT], room: OwnersRoom) -> None:
             fact = fact_from(event)
         except EventRejected:
             continue  # the embedding agent reads the same topic and has sent it to the dead letters
+        if isinstance(fact.activity, UserDeleted):
+            continue  # their photos go by events of their own
         before = owners[fact.photo_id][1] if fact.photo_id in owners else _owner(fact.photo_id, room)
         after = before.with_event(fact.activity, fact.version)
         owners[fact.photo_id] = event, after

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.words import Vocabulary
 
-PhotoState = Literal["queued", "findable", "failed"]
+PhotoState = Literal["queued", "findable", "hidden", "failed"]
 Scored = tuple[str, float]
 
 

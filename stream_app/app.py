@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -12,7 +13,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
 
-from agents.cataloguing import declare_cataloguing
+from agents.cataloguing import CatalogueRoom, declare_cataloguing
 from agents.collecting import declare_collecting
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
@@ -23,7 +24,7 @@ from models.space import Space
 from stream_app import topics
 from stream_app.arrivals import Arrivals
 from stream_app.candidates import CandidateSource
-from stream_app.catalogue import PhotoRow
+from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.collection_tables import collection_tables
 from stream_app.contract.operations import handlers_of
@@ -58,7 +59,6 @@ from stream_app.stream_lag import positions_of
 from stream_app.tables import RowTable
 from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
-from stream_app.watch import worker_card
 from stream_app.web.ops_views import attach_ops
 from stream_app.web.photo_types import require_readable_photo
 from stream_app.web.server import application_options, attach_web
@@ -100,7 +100,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     freshness = Freshness()
     app.sensors.add(Arrivals(topics.activity_topic(settings), freshness))
 
-    declare_cataloguing(app, activity, photos, dead_letters, settings)
+    users: RowTable[UserRow] = _row_table(app, "users", UserRow, settings)
+    declare_cataloguing(app, CatalogueRoom(activity, photos, users, dead_letters, settings.partition_count), settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
     indexing_room = IndexingRoom(
@@ -142,18 +143,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     attach_web(app.web.web_app, album, handlers, settings)
     query_desk = QueryDesk(handlers, lambda image: require_readable_photo(image, "image"), settings.queries_at_once)
     _answer_queries(app, QueryRoom(query_desk, ReplyTopics(settings), dead_letters, index.opened), settings)
-    streams = {"activity": topics.activity_topic(settings), "embeddings": embeddings.name}
-    watched = WatchRoom(
-        settings=settings,
-        card=worker_card(settings, space),
-        index=index,
-        encoder=encoder,
-        redis_client=redis_client,
-        freshness=freshness,
-        streams=streams,
-        positions=lambda: positions_of(app, streams.values()),
-        ready=lambda: _readiness(app, index),
-    )
+    looked_at = settings, space, index, encoder, redis_client, freshness
+    watched = WatchRoom(*looked_at, embeddings.name, partial(positions_of, app), room.ready)
     attach_ops(app.web.web_app, WorkerWatch(watched))
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app

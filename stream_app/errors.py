@@ -69,6 +69,10 @@ class RequestMalformed(QueryRejected):
     """A request is not as the contract says: something is missing, out of range, or of the wrong kind."""
 
 
+class IdempotencyKeyReused(SightlineError):
+    """An Idempotency-Key came with another request than before."""
+
+
 class UnknownWords(QueryRejected):
     """A query has no word that the vocabulary knows."""
 

@@ -47,10 +47,10 @@ class LiveAlbum:
         self._listing: tuple[float, list[tuple[int, int]]] = (0.0, [])
 
     async def photo(self, photo_id: int, words_shown: int = WORDS_SHOWN) -> Photo:
-        """The photo, with its labels and its nearest words once it is findable."""
+        """The photo, with its labels and its nearest words once it was embedded."""
         row = self._room.changes.known_row(photo_id)
         words: list[tuple[str, float]] = []
-        vector = await self._room.index.vector(photo_id) if row.findable else None
+        vector = await self._room.index.vector(photo_id) if row.embedded else None
         if vector is not None:
             joint_embedding = self._room.space.joint_half(vector)
             words = await asyncio.to_thread(self._room.space.nearest_words, joint_embedding, words_shown)
@@ -140,7 +140,7 @@ class LiveAlbum:
             height_px=row.height_px,
             labels=self._room.space.labels(row.label_indices, row.label_scores, len(row.label_indices)),
             words=words,
-            state="failed" if reason else "findable" if row.findable else "queued",
+            state="failed" if reason else "hidden" if row.hidden else "findable" if row.findable else "queued",
             reason=reason,
             time_ms=row.upload_version.time_ms,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from prometheus_client import Counter, Gauge, Histogram
 
 ACTIVITY_ACCEPTED = Counter("sightline_activity_accepted", "Events of photo activity that the agents were given")
@@ -33,7 +35,7 @@ FRESHNESS_SECONDS = Histogram(
 )
 STREAM_LAG = Gauge(
     "sightline_stream_lag",
-    "Messages of a partition that are not finished; stream is activity or embeddings",
+    "Messages of a partition that are not finished; stream is activity, embeddings or collections",
     ["stream", "partition"],
 )
 ENCODER_PHOTOS = Gauge("sightline_encoder_photos", "Photos that were handed to the encoder and are not answered yet")
@@ -48,4 +50,7 @@ SHARD_ROWS = Gauge(
 REDIS_REACHABLE = Gauge("sightline_redis_reachable", "1 while Redis answers")
 REDIS_WRITES_WAITING = Gauge("sightline_redis_writes_waiting", "Records that Redis has not confirmed yet")
 THUMBNAILS = Counter("sightline_thumbnails", "Thumbnails asked for; outcome is kept, made or failed", ["outcome"])
-THUMBNAIL_BYTES = Gauge("sightline_thumbnail_bytes", "All thumbnails on disk, as far as they were counted")
+for _outcome in ("kept", "made", "failed"):  # zero is worth knowing, too
+    THUMBNAILS.labels(_outcome)
+THUMBNAIL_BYTES = Gauge("sightline_thumbnail_bytes", "All thumbnails on disk, once they were counted")
+THUMBNAIL_BYTES.set(math.nan)

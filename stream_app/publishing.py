@@ -17,7 +17,15 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream_app.activity import Event, PhotoDeleted, PhotoUploaded, event_to_json, parse_event
+from stream_app.activity import (
+    Event,
+    PhotoDeleted,
+    PhotoUploaded,
+    UserDeleted,
+    event_key,
+    event_to_json,
+    parse_event,
+)
 from stream_app.collection_events import CollectionEvent, parse_collection_event
 from stream_app.errors import EventRejected, ServiceUnavailable, SettingsError
 from stream_app.folders import FolderScan, PhotoFile, event_time_ms, require_photos, scan_folder, watch_folder
@@ -172,11 +180,11 @@ async def _publish_events(settings: Settings, source: Path, progress: bool) -> P
             for _, line in _lines(source):
                 event = _parse(line)
                 value = line if event.time_ms is not None else _dated(line, time_ms)
-                deleted = isinstance(event, PhotoDeleted)
+                deleted = isinstance(event, PhotoDeleted | UserDeleted)
                 if isinstance(event, CollectionEvent):
                     await sender.send_collection(event.collection_id, value, delivered)
                 else:
-                    await sender.send(event.photo_id, value, delivered)
+                    await sender.send(event_key(event), value, delivered)
                 report += PublishReport(sent=not deleted, deleted=deleted)
             await sender.confirmed()
     return report

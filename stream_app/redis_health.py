@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,6 @@ class RedisState:
     ping_ms: float | None = None
     memory_bytes: int | None = None
     memory_max_bytes: int = 0
-    version: str = ""
     problem: str = ""
 
 
@@ -39,7 +38,7 @@ async def look_at_redis(client: RedisClient) -> RedisState:
             with answering():
                 await client.ping(**target)
                 ping_ms = (time.perf_counter() - began) * 1000
-                told = await client.info("all" if not target else "memory", **target)
+                told = await client.info("memory", **target)
     except TimeoutError:
         return RedisState(False, problem=f"no answer within {ANSWER_SECONDS_MAX:.0f} s")
     except ServiceUnavailable as away:
@@ -52,12 +51,10 @@ def _nodes(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [told] if "used_memory" in told else [each for each in told.values() if isinstance(each, Mapping)]
 
 
-def _state(ping_ms: float, nodes: Iterable[Mapping[str, Any]]) -> RedisState:
-    told = list(nodes)
+def _state(ping_ms: float, nodes: Sequence[Mapping[str, Any]]) -> RedisState:
     return RedisState(
         reachable=True,
         ping_ms=ping_ms,
-        memory_bytes=sum(int(each.get("used_memory", 0)) for each in told),
-        memory_max_bytes=sum(int(each.get("maxmemory", 0)) for each in told),
-        version=str(told[0].get("redis_version", "")) if told else "",
+        memory_bytes=sum(int(each.get("used_memory", 0)) for each in nodes),
+        memory_max_bytes=sum(int(each.get("maxmemory", 0)) for each in nodes),
     )

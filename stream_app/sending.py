@@ -27,9 +27,9 @@ class ActivitySender:
         self._settings = settings
         self._unconfirmed: set[asyncio.Future[Any]] = set()
 
-    async def send(self, photo_id: int, event: bytes, delivered: Callable[[], object] = bool) -> None:
-        """Take one event of a photo; `delivered` is called when the broker has it. Raises ServiceUnavailable."""
-        await self._send(activity_topic(self._settings), photo_key(photo_id), event, delivered)
+    async def send(self, key_id: int, event: bytes, delivered: Callable[[], object] = bool) -> None:
+        """Take one event of a photo or user; `delivered` is called when it is safe. Raises ServiceUnavailable."""
+        await self._send(activity_topic(self._settings), photo_key(key_id), event, delivered)
 
     async def send_collection(self, collection_id: int, event: bytes, delivered: Callable[[], object] = bool) -> None:
         """Take one event of a gallery or quest, as `send` takes a photo's."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from stream_app.metrics import (
     ACTIVITY_ACCEPTED,
     EMBEDDINGS_INDEXED,
+    ENCODER_CIRCUIT_OPEN,
     PHOTOS_EMBEDDED,
     PHOTOS_REJECTED,
     SEARCH_SECONDS,
+    THUMBNAIL_BYTES,
     THUMBNAILS,
 )
 from stream_app.observations import Number
@@ -33,6 +36,15 @@ def tallies() -> dict[str, float]:
     return counted
 
 
+def gauges() -> dict[str, Number]:
+    """What is measured elsewhere, as of now: bytes of thumbnails, None before they were counted."""
+    now = {
+        name: _value(gauge)
+        for name, gauge in (("thumbnails.bytes", THUMBNAIL_BYTES), ("encoder.away", ENCODER_CIRCUIT_OPEN))
+    }
+    return {name: None if math.isnan(value) else value for name, value in now.items()}
+
+
 def per_second(before: Mapping[str, float], now: Mapping[str, float], seconds: float) -> dict[str, Number]:
     """How much of each came in a second, as `rate.NAME`; and how long a search took, None where there was none."""
     grown = {name: count - before.get(name, 0.0) for name, count in now.items()}
@@ -48,6 +60,10 @@ def _by_label(counter: Counter, label: str) -> dict[str, float]:
         for sample in metric.samples
         if sample.name.endswith("_total")
     }
+
+
+def _value(gauge: Gauge) -> float:
+    return next(sample.value for metric in gauge.collect() for sample in metric.samples)
 
 
 def _total(counter: Counter) -> float:

@@ -23,7 +23,7 @@ ACTIVITY_RETENTION_MS = 7 * DAY_MS
 DEAD_LETTERS_RETENTION_MS = 14 * DAY_MS
 REPLIES_RETENTION_MS = DAY_MS // 24
 #: The tables of the worker; Faust names their changelogs itself.
-TABLES = ("photos", "embedded", "galleries", "quests", "owners", "portfolios")
+TABLES = ("photos", "embedded", "users", "galleries", "quests", "owners", "portfolios")
 VISIBLE_SECONDS_MAX = 20.0
 
 

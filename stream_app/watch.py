@@ -6,6 +6,7 @@ import secrets
 import socket
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from models.space import Space
@@ -71,7 +72,7 @@ def worker_card(settings: Settings, space: Space) -> WorkerCard:
         version=__version__,
         space_id=space.space_id,
         vision_id=space.vision_id,
-        bundle=settings.bundle,
+        bundle=Path(settings.bundle).name,  # where it lies is nobody's business
         encoder=settings.encoder,
         partition_count=settings.partition_count,
         search_dimensions=space.search_dimensions,

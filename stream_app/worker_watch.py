@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.space import Space
 from stream_app.dead_letters import DeadLetter, list_dead_letters, replay_dead_letter
 from stream_app.encoder_queue import CountedEncoder
 from stream_app.errors import ServiceUnavailable
@@ -22,14 +23,15 @@ from stream_app.redis_client import RedisClient
 from stream_app.redis_health import RedisState, look_at_redis
 from stream_app.settings import Settings
 from stream_app.stream_lag import Lag, LogEnds, Place, Position, lags
-from stream_app.tallies import per_second, tallies
-from stream_app.watch import EVERY_SECONDS, KEPT_SECONDS, WorkerCard
+from stream_app.tallies import gauges, per_second, tallies
+from stream_app.topics import activity_topic, collections_topic
+from stream_app.watch import EVERY_SECONDS, KEPT_SECONDS, worker_card
 
 log = logging.getLogger(__name__)
 
 ENDS_SECONDS = 4.0
-#: The first recall is measured soon, so that a page just opened has one.
-FIRST_PROBE_SECONDS = 4.0
+#: How often it is looked whether recall can be measured; after a measurement the probe itself says how long to rest.
+PROBE_SECONDS = 4.0
 #: Of more partitions than these only the sums are remembered over time.
 PLOTTED_PARTITIONS_MAX = 16
 DIGITS = 4
@@ -38,16 +40,16 @@ NAP_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class WatchRoom:
-    """What is looked at, handed in by the app. `streams` names the topics: {"activity": …, "embeddings": …}."""
+    """What is looked at, handed in by the app; `positions` are those of the partitions of topics."""
 
     settings: Settings
-    card: WorkerCard
+    space: Space
     index: LiveIndex
     encoder: CountedEncoder
     redis_client: RedisClient
     freshness: Freshness
-    streams: Mapping[str, str]
-    positions: Callable[[], dict[Place, Position]]
+    embeddings_topic: str
+    positions: Callable[[Iterable[str]], dict[Place, Position]]
     ready: Callable[[], tuple[bool, str]]
 
 
@@ -64,9 +66,14 @@ class WorkerWatch:
     """Observes one worker; see `stream_app.watch.Watch` for what each method promises."""
 
     def __init__(self, room: WatchRoom) -> None:
-        self.card = room.card
+        self.card = worker_card(room.settings, room.space)
         self.observations = Observations(int(KEPT_SECONDS / EVERY_SECONDS))
         self._room = room
+        self._streams = {
+            "activity": activity_topic(room.settings),
+            "embeddings": room.embeddings_topic,
+            "collections": collections_topic(room.settings),
+        }
         self._seen = _Seen()
         self._ends = LogEnds(room.settings)
         self._probe = RecallProbe(room.settings.search_recall)
@@ -80,7 +87,7 @@ class WorkerWatch:
                 _again_and_again(self._observe, EVERY_SECONDS),
                 _again_and_again(self._ask_redis, EVERY_SECONDS),
                 _again_and_again(self._ask_broker, ENDS_SECONDS),
-                self._probe_recall(),
+                _again_and_again(self._probe_recall, PROBE_SECONDS),
             )
         finally:
             self.observations.close()
@@ -98,8 +105,9 @@ class WorkerWatch:
 
     async def _observe(self) -> None:
         began = time.monotonic()
-        sizes = await asyncio.to_thread(self._sizes)
-        behind = lags(self._seen.ends, self._room.positions())
+        shards = self._room.index.shards()
+        sizes = await asyncio.to_thread(lambda: {each: size_of(shard) for each, shard in shards.items()})
+        behind = lags(self._seen.ends, self._room.positions(self._streams.values()))
         self._tell_prometheus(sizes, behind)
         numbers = self._rates(began) | self._numbers(sizes, behind)
         numbers["loop.late_ms"] = await _lateness_ms()
@@ -112,22 +120,15 @@ class WorkerWatch:
 
     async def _ask_broker(self) -> None:
         try:
-            self._seen.ends = await self._ends.ask(self._room.positions())
+            self._seen.ends = await self._ends.ask(self._room.positions(self._streams.values()))
             self._seen.broker_problem = ""
         except ServiceUnavailable as away:
             self._seen.ends, self._seen.broker_problem = {}, str(away)
 
     async def _probe_recall(self) -> None:
-        await asyncio.sleep(FIRST_PROBE_SECONDS)
-        while True:
-            rest_seconds = FIRST_PROBE_SECONDS
-            if self._room.index.ready:
-                shards = list(self._room.index.shards().values())
-                rest_seconds = await _logged(self._probe.probe(shards, self._room.index.asked)) or rest_seconds
-            await asyncio.sleep(rest_seconds)
-
-    def _sizes(self) -> dict[int, ShardSize]:
-        return {partition: size_of(shard) for partition, shard in self._room.index.shards().items()}
+        if self._room.index.ready:
+            shards = list(self._room.index.shards().values())
+            await asyncio.sleep(await self._probe.probe(shards, self._room.index.asked))
 
     def _rates(self, now: float) -> dict[str, Number]:
         then, before = self._before
@@ -140,21 +141,25 @@ class WorkerWatch:
         numbers: dict[str, Number] = {f"freshness.{name}": value for name, value in waits.items()}
         for kind, (mean, _) in self._probe.means().items():
             numbers[f"recall.{kind}"] = mean
-        for stream, topic in self._room.streams.items():
+        for stream, topic in self._streams.items():
             here = {partition: lag for (name, partition), lag in behind.items() if name == topic}
             numbers[f"lag.{stream}"] = sum(each.waiting for each in here.values()) if here else None
             numbers[f"queue.{stream}"] = sum(each.in_hand for each in here.values()) if here else None
             for partition, lag in sorted(here.items())[:PLOTTED_PARTITIONS_MAX]:
                 numbers[f"lag.{stream}.{partition}"] = lag.waiting
-        return numbers | {
-            "queue.encoder": self._room.encoder.waiting,
-            "queue.redis": self._room.index.writes_waiting,
-            "index.photos": sum(each.photos for each in sizes.values()),
-            "index.memtable_rows": sum(each.memtable_rows for each in sizes.values()),
-            "index.segments": sum(len(each.segments) for each in sizes.values()),
-            "redis.ping_ms": redis.ping_ms,
-            "redis.memory_bytes": redis.memory_bytes,
-        }
+        return (
+            gauges()
+            | numbers
+            | {
+                "queue.encoder": self._room.encoder.waiting,
+                "queue.redis": self._room.index.writes_waiting,
+                "index.photos": sum(each.photos for each in sizes.values()),
+                "index.memtable_rows": sum(each.memtable_rows for each in sizes.values()),
+                "index.segments": sum(len(each.segments) for each in sizes.values()),
+                "redis.ping_ms": redis.ping_ms,
+                "redis.memory_bytes": redis.memory_bytes,
+            }
+        )
 
     def _state(self, sizes: Mapping[int, ShardSize], behind: Mapping[Place, Lag]) -> dict[str, Any]:
         ready, reason = self._room.ready()
@@ -170,7 +175,7 @@ class WorkerWatch:
         }
 
     def _partition(self, partition: int, size: ShardSize, behind: Mapping[Place, Lag]) -> dict[str, Any]:
-        lag = {stream: behind.get((topic, partition)) for stream, topic in self._room.streams.items()}
+        lag = {stream: behind.get((topic, partition)) for stream, topic in self._streams.items()}
         return {
             "partition": partition,
             "photos": size.photos,
@@ -182,7 +187,7 @@ class WorkerWatch:
 
     def _tell_prometheus(self, sizes: Mapping[int, ShardSize], behind: Mapping[Place, Lag]) -> None:
         REDIS_WRITES_WAITING.set(self._room.index.writes_waiting)
-        streams = {topic: stream for stream, topic in self._room.streams.items()}
+        streams = {topic: stream for stream, topic in self._streams.items()}
         STREAM_LAG.clear()  # of partitions that another worker has now
         for (topic, partition), lag in behind.items():
             STREAM_LAG.labels(streams[topic], partition).set(lag.waiting)
@@ -194,19 +199,18 @@ class WorkerWatch:
 
 
 async def _again_and_again(deed: Callable[[], Awaitable[None]], every_seconds: float) -> None:
+    """Who watches must not fall: a deed that fails is tried again, and only its first failure in a row is logged."""
+    failing = False
     while True:
         began = time.monotonic()
-        await _logged(deed())
+        try:
+            await deed()
+            failing = False
+        except Exception:
+            if not failing:
+                log.exception("The worker could not look at itself")
+            failing = True
         await asyncio.sleep(max(every_seconds / 2, every_seconds - (time.monotonic() - began)))
-
-
-async def _logged(deed: Awaitable[Any]) -> Any:
-    """What the deed returns; None, and a line in the log, where it fails: who watches must not fall."""
-    try:
-        return await deed
-    except Exception:
-        log.exception("The worker could not look at itself")
-        return None
 
 
 async def _lateness_ms() -> float:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from album_process import AlbumProcess, colour_folder
+from album_process import AlbumProcess, colour_folder, until
 
 from stream_app.settings import Settings
 
@@ -51,6 +51,18 @@ class Visit:
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self._note_request)
+
+    def until(self, expression: str) -> Any:
+        """The first true value of a JavaScript expression.
+
+        The page's policy forbids `eval`, which Playwright's own `wait_for_function` needs for asking twice.
+        """
+
+        def answer() -> Any:
+            self.page.wait_for_timeout(50)
+            return self.page.evaluate(expression)
+
+        return until(answer, what=expression)
 
     def shoot(self, name: str, **options: Any) -> None:
         """Keep a screenshot, named also by the window's width and the colour scheme."""

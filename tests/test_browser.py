@@ -10,7 +10,7 @@ from browser import WIDTHS_PX
 def test_the_album_is_shown_and_nobody_else_is_asked(visit, album, width_px):
     """A real album in a real browser."""
     seen = visit(album.url + "/", width_px=width_px)
-    seen.page.wait_for_function("document.querySelectorAll('#grid .tile').length === 24")
+    seen.until("document.querySelectorAll('#grid .tile').length === 24")
     seen.shoot("album")
 
     assert (seen.complaints, seen.strangers, seen.overflow_px()) == ([], [], 0)

@@ -12,7 +12,7 @@ import pytest
 from colours import colour_photo
 from faust_events import faust_event
 
-from agents.cataloguing import catalogue_batch
+from agents.cataloguing import CatalogueRoom, catalogue_batch
 from models.bundle import read_manifest
 from models.space import Space
 from stream_app import topics
@@ -195,7 +195,8 @@ class TestErasing:
 
 async def catalogue(room: ChangeRoom, event: Event) -> None:
     """Let the cataloguing agent take in an event that did not come from the album."""
-    await catalogue_batch([faust_event(event, room.activity, offset=1_000, time_ms=now_ms())], room.rows)
+    at_work = CatalogueRoom(room.activity, room.rows, users=None, dead_letters=None, partition_count=4)
+    await catalogue_batch([faust_event(event, room.activity, offset=1_000, time_ms=now_ms())], at_work)
 
 
 def now_ms() -> int:

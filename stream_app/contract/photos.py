@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Scored
 
-PhotoState = Literal["queued", "findable", "failed"]
+PhotoState = Literal["queued", "findable", "hidden", "failed"]
 
 
 class PhotoRequest(Request, frozen=True, kw_only=True):

@@ -15,8 +15,10 @@ STATUSES: dict[type[BaseException], HTTPStatus] = {
     errors.RequestMalformed: HTTPStatus.BAD_REQUEST,
     errors.QueryRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.EventRejected: HTTPStatus.BAD_REQUEST,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PhotoRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PhotoNotFound: HTTPStatus.NOT_FOUND,
+    errors.CollectionNotFound: HTTPStatus.NOT_FOUND,
     # Not 502: whoever watches over workers would take one for sick that was given the address of a sick server.
     errors.PhotoUnreachable: HTTPStatus.FAILED_DEPENDENCY,
     errors.ServiceUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,11 @@ class SentPhotos:
         tags = [tag.strip() for text in self.fields.get("tags", tags) for tag in text.split(",")]
         tags = list(dict.fromkeys(tag for tag in tags if tag))[:TAGS_MAX]
         return ({"title": title} if title else {}) | ({"tags": tags} if tags else {})
+
+    def fingerprint(self, metadata: dict[str, Any]) -> str:
+        """The same for what asks for the same, in whatever form it came; for another thread, since it may be much."""
+        photos = [[each.name, hashlib.sha256(each.data).hexdigest()] for each in self.files]
+        return hashlib.sha256(orjson.dumps([photos, metadata])).hexdigest()
 
 
 async def read_photos(

@@ -49,7 +49,8 @@ class OpsViews:
         """The worker, and what it saw of itself last; `observation` is null before it has looked."""
         last = self._watch.observations.since(0)[-1:]
         observed = _observation_json(last[0]) if last else None
-        return _json({"worker": self._watch.card.to_json(), "observation": observed})
+        listeners = {"listeners": self._listeners, "listeners_max": LISTENERS_MAX}
+        return _json({"worker": self._watch.card.to_json(), "observation": observed} | listeners)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: `worker`, `history`, then `observation` for ever; ends with the worker or the client."""

@@ -11,6 +11,7 @@ from aiohttp import web
 from stream_app.album import Album
 from stream_app.contract.operations import OPERATIONS, Handlers
 from stream_app.errors import SightlineError
+from stream_app.idempotency import IdempotencyKeys
 from stream_app.settings import Settings
 from stream_app.web.album_changes import ChangeViews
 from stream_app.web.document_views import DocumentViews
@@ -53,7 +54,7 @@ def attach_web(web_app: web.Application, album: Album, handlers: Handlers, setti
         OperationViews(handlers, settings.upload_bytes_max),
         DocumentViews([each for each in OPERATIONS if each.name in handlers], settings),
         StatsView(album, settings.upload_bytes_max),
-        ChangeViews(album, thumbnails, settings.upload_bytes_max),
+        ChangeViews(album, thumbnails, IdempotencyKeys(settings.data_dir / "idempotency"), settings.upload_bytes_max),
         ImageViews(album, thumbnails),
         ProjectorView(album, thumbnails, pixels_max=settings.photo_pixels_max),
         ProbeViews(album),

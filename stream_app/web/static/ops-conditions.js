@@ -10,8 +10,9 @@ export function conditions(numbers, state) {
   if (!state.redis.reachable && state.redis.problem !== "not asked yet") {
     say("danger", `Redis does not answer (${state.redis.problem}).`, "Writes wait and nothing is lost; check the server and SIGHTLINE_REDIS_URL.");
   }
+  if (numbers["encoder.away"]) say("danger", "The encoder does not answer.", "Photos wait, and none is lost; look at TF Serving and SIGHTLINE_ENCODER.");
   if (state.broker_problem) say("danger", state.broker_problem, "Lag is not known meanwhile.");
-  const lag = (numbers["lag.activity"] ?? 0) + (numbers["lag.embeddings"] ?? 0);
+  const lag = ["activity", "embeddings", "collections"].reduce((sum, stream) => sum + (numbers[`lag.${stream}`] ?? 0), 0);
   if (lag > BEHIND) say("warning", `${lag.toLocaleString()} messages wait.`, "The worker catches up if its rates are above those of what comes in; otherwise add workers.");
   if (numbers["loop.late_ms"] > LATE_MS) say("warning", "The event loop is late.", "Something computes where it should not, or the machine is too busy: answers are slow.");
   if (state.ready && state.since_start.accepted === 0 && numbers["index.photos"] === 0) {

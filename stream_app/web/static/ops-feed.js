@@ -1,5 +1,7 @@
-// The live connection to the worker. It comes back by itself, and always knows in which state it is:
-// connecting, live, slow (connected, but nothing comes), reconnecting, offline.
+// The live connection to the worker. It comes back by itself, and always knows in which state it is: connecting, live,
+// slow (connected, but nothing comes), reconnecting, refused (the worker answers, but not this), offline.
+
+import { ask } from "./api.js";
 
 const SLOW_AFTER = 3.5;
 const OFFLINE_MS = 12000;
@@ -14,6 +16,7 @@ export class Feed {
     this.everyMs = 2000;
     this.heardMs = null;
     this.lostMs = null;
+    this.refusal = "";
     this.pauseMs = PAUSE_MS;
     addEventListener("online", () => this.open());
     addEventListener("offline", () => this.judge());
@@ -38,6 +41,7 @@ export class Feed {
     if (name === "worker") this.everyMs = data.every_seconds * 1000;
     if (name === "observation") this.heardMs = Date.now();
     this.lostMs = null;
+    this.refusal = "";
     this.pauseMs = PAUSE_MS;
     handle(data);
     this.judge();
@@ -50,6 +54,18 @@ export class Feed {
       clearTimeout(this.retry);
       this.retry = setTimeout(() => this.open(), this.pauseMs);
       this.pauseMs = Math.min(PAUSE_MS_MAX, this.pauseMs * 1.6);
+      this.askWhy();
+    }
+    this.judge();
+  }
+
+  // A browser does not tell why a stream was refused; the worker does, if it answers at all.
+  async askWhy() {
+    try {
+      const { listeners, listeners_max: most } = await ask("/api/ops");
+      this.refusal = listeners >= most ? `${most} pages listen to it already: close one of them.` : "It did not begin to tell; this page tries again.";
+    } catch (error) {
+      this.refusal = error.lost ? "" : error.message;
     }
     this.judge();
   }
@@ -59,11 +75,12 @@ export class Feed {
     const next = this.stateAt(now);
     const changed = next !== this.state;
     this.state = next;
-    this.onState({ state: next, changed, silentMs: this.heardMs === null ? null : now - this.heardMs, waitedMs: now - this.openedMs, heardMs: this.heardMs });
+    this.onState({ state: next, changed, silentMs: this.heardMs === null ? null : now - this.heardMs, waitedMs: now - this.openedMs, heardMs: this.heardMs, refusal: this.refusal });
   }
 
   stateAt(now) {
     if (!navigator.onLine && this.lostMs !== null) return "offline";
+    if (this.lostMs !== null && this.refusal) return "refused";
     if (this.lostMs !== null) return now - this.lostMs > OFFLINE_MS ? "offline" : "reconnecting";
     if (this.heardMs === null) return "connecting";
     return now - this.heardMs > SLOW_AFTER * this.everyMs ? "slow" : "live";

@@ -8,7 +8,7 @@ const named = (pairs) => Object.entries(pairs).map(([name, label]) => ({ name, l
 export const PLOTS = [
   {
     title: "Photos per second",
-    unit: "by stage",
+    unit: "by stage; accepted are events",
     nothing: "Nothing was seen yet",
     format: rate,
     lines: named({ "rate.accepted": "accepted", "rate.embedded": "embedded", "rate.indexed": "indexed", "rate.rejected": "rejected" }),
@@ -26,7 +26,7 @@ export const PLOTS = [
     nothing: "The broker was not asked yet",
     format: count,
     highMin: 4,
-    lines: named({ "lag.activity": "activity", "lag.embeddings": "embeddings" }),
+    lines: named({ "lag.activity": "activity", "lag.embeddings": "embeddings", "lag.collections": "collections" }),
   },
   {
     title: "Queues",
@@ -69,12 +69,12 @@ export const PLOTS = [
     lines: named({ "index.photos": "findable photos", "index.memtable_rows": "not sealed yet" }),
   },
   {
-    title: "Memory of Redis",
-    unit: "",
+    title: "What is kept",
+    unit: "in bytes",
     nothing: "Redis was not asked yet",
     format: bytes,
     highMin: 1000000,
-    lines: named({ "redis.memory_bytes": "used" }),
+    lines: named({ "redis.memory_bytes": "Redis, in memory", "thumbnails.bytes": "thumbnails, on disk" }),
   },
 ];
 
@@ -99,7 +99,7 @@ function tile(name, figure, more, kind = "") {
 }
 
 function behind(numbers) {
-  const known = [numbers["lag.activity"], numbers["lag.embeddings"]].filter((each) => each !== null && each !== undefined);
+  const known = [numbers["lag.activity"], numbers["lag.embeddings"], numbers["lag.collections"]].filter((each) => each !== null && each !== undefined);
   return known.length ? known.reduce((sum, each) => sum + each, 0) : null;
 }
 

@@ -5,8 +5,8 @@ import { element, plural } from "./elements.js";
 import { bytes, clock } from "./ops-format.js";
 
 export class Letters {
-  constructor({ place, said, heading }) {
-    Object.assign(this, { place, said, heading });
+  constructor({ place, said, heading, onCount }) {
+    Object.assign(this, { place, said, heading, onCount });
     this.asked = 0;
     this.count = null;
   }
@@ -25,6 +25,7 @@ export class Letters {
     const focused = document.activeElement?.dataset?.letter;
     const open = new Set([...this.place.querySelectorAll("details[open]")].map((each) => each.dataset.letter));
     this.count = count;
+    this.onCount();
     this.heading.textContent = count ? `Dead letters (${count.toLocaleString()})` : "Dead letters";
     if (!letters.length) {
       this.place.replaceChildren(element("p", { class: "nothing-here" }, "There is none: everything that came in could be worked on, or was replayed."));

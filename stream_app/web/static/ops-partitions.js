@@ -56,11 +56,7 @@ function bar(each, largest) {
 
 function inWords(segments) {
   if (!segments.length) return "none yet: all rows are in memory";
-  return Object.entries(KINDS)
-    .map(([kind, name]) => [segments.filter((each) => each.kind === kind), name])
-    .filter(([some]) => some.length)
-    .map(([some, name]) => `${some.length} ${name}: ${some.map((each) => `${count(each.rows)} (tier ${each.tier})`).join(", ")}`)
-    .join("; ");
+  return segments.map((each) => `${KINDS[each.kind] ?? each.kind} ${count(each.rows)} (tier ${each.tier})`).join(" · ");
 }
 
 function rowsOf(each) {

@@ -60,7 +60,7 @@ export class Plot {
     this.cursor = svg("path", { class: "cursor", d: "" });
     this.drawing.replaceChildren(
       ...this.axes(widthPx),
-      ...(known ? this.curves() : [svg("text", { class: "nothing", x: LEFT_PX + (widthPx - LEFT_PX) / 2, y: HEIGHT_PX / 2 }, this.nothing)]),
+      ...(known ? this.curves() : [svg("text", { class: "nothing", x: LEFT_PX + (widthPx - LEFT_PX) / 2, y: this.yOf(this.bottom + 0.7 * (this.top - this.bottom)) }, this.nothing)]),
       this.cursor,
     );
     this.drawing.setAttribute("aria-label", this.inWords(known));
@@ -71,7 +71,7 @@ export class Plot {
     const all = this.values.flat().filter((value) => value !== null);
     const least = Math.min(...all, this.target ?? Infinity);
     this.bottom = typeof this.low === "function" ? this.low(least) : this.low;
-    this.top = this.high ?? rounded(Math.max(this.highMin, ...all));
+    this.top = this.high ?? Math.max(this.highMin, rounded(Math.max(...all, 0)));
     const end = this.timesMs.at(-1) ?? 0;
     this.xOf = (time) => widthPx - 1 - ((end - time) / (1000 * this.lastSeconds)) * (widthPx - LEFT_PX - 1);
     this.yOf = (value) => HEIGHT_PX - BELOW_PX - ((value - this.bottom) / (this.top - this.bottom)) * (HEIGHT_PX - BELOW_PX - ABOVE_PX);
@@ -140,8 +140,9 @@ export class Plot {
   }
 }
 
-// The next number of the kind 1, 2, 4, 5 or 10, so that half of it is a short number too.
+// The next number of the kind 1, 2, 4, 6, 8 or 10, so that half of it is a short number too.
 function rounded(value) {
+  if (value <= 0) return 0;
   const ten = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 5, 6, 8, 10].map((step) => step * ten).find((step) => step >= value * 1.0001) ?? 10 * ten;
+  return [1, 2, 4, 6, 8, 10].map((step) => step * ten).find((step) => step >= value * 1.0001) ?? 20 * ten;
 }

@@ -1,6 +1,7 @@
 // Builds parts of drawings, as elements.js builds parts of the page.
 
 const SVG = "http://www.w3.org/2000/svg";
+const RING = "a2 2 0 1 0 4 0a2 2 0 1 0 -4 0";
 
 export function svg(tag, properties = {}, ...children) {
   const made = document.createElementNS(SVG, tag);
@@ -11,7 +12,7 @@ export function svg(tag, properties = {}, ...children) {
   return made;
 }
 
-// One path through the points that have a value; a gap where they have none.
+// One path through the points that have a value; a gap where they have none, a ring around one that stands alone.
 export function pathOf(xs, values, yOf) {
   const parts = [];
   let drawing = false;
@@ -21,7 +22,8 @@ export function pathOf(xs, values, yOf) {
       return;
     }
     const alone = !drawing && (values[place + 1] ?? null) === null;
-    parts.push(`${drawing ? "L" : "M"}${xs[place].toFixed(1)} ${yOf(value).toFixed(1)}${alone ? "h.1" : ""}`);
+    const x = xs[place] - (alone ? 2 : 0);
+    parts.push(`${drawing ? "L" : "M"}${x.toFixed(1)} ${yOf(value).toFixed(1)}${alone ? RING : ""}`);
     drawing = true;
   });
   return parts.join("");

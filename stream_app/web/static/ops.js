@@ -17,7 +17,7 @@ const SOON_MS = 1500;
 const at = (id) => document.getElementById(id);
 const series = new Series();
 const plots = PLOTS.map((each) => new Plot(each));
-const letters = new Letters({ place: at("letters"), said: at("letters-said"), heading: at("letters-title") });
+const letters = new Letters({ place: at("letters"), said: at("letters-said"), heading: at("letters-title"), onCount: () => paused || show() });
 
 let worker = null;
 let last = null;
@@ -70,16 +70,17 @@ function show() {
 }
 
 function say() {
-  const sentences = [...feedSentences(feedState), ...(restarted ? [{ kind: "", what: restarted, then: "" }] : []), ...(last ? conditions(last.numbers, last.state) : [])];
+  const sentences = [...feedSentences(feedState), ...(restarted ? [{ kind: "", what: restarted, then: "" }] : []), ...(last && feedState.state === "live" ? conditions(last.numbers, last.state) : [])];
   const key = JSON.stringify(sentences);
   if (at("said").dataset.key === key) return; // said once: a screen reader reads every change
   at("said").dataset.key = key;
   at("said").replaceChildren(...sentences.map(({ kind, what, then }) => element("p", { class: "condition", "data-kind": kind || null }, element("b", {}, what), then)));
 }
 
-function feedSentences({ state, waitedMs, heardMs }) {
+function feedSentences({ state, waitedMs, heardMs, refusal }) {
   const since = heardMs ? `The numbers below are of ${clock(heardMs)}.` : "";
   if (state === "offline") return [{ kind: "danger", what: "The worker does not answer.", then: `${since} Start it again with: sightline up. This page goes on by itself when it is back.` }];
+  if (state === "refused") return [{ kind: "warning", what: "The worker answers, but does not tell this page live.", then: `${refusal} ${since}` }];
   if (state === "reconnecting") return [{ kind: "warning", what: "The connection was lost.", then: `Reconnecting. ${since}` }];
   if (state === "slow") return [{ kind: "warning", what: "The worker is slow to answer.", then: `${since} It is busy, or the network is.` }];
   if (state === "connecting" && waitedMs > SLOW_MS) return [{ kind: "warning", what: "Connecting takes longer than usual.", then: "The worker is busy or still starting. This page goes on by itself." }];
@@ -95,6 +96,7 @@ function feedChanged(now) {
     paused: "Paused",
     slow: `Slow: ${duration((now.silentMs ?? 0) / 1000)} old`,
     reconnecting: "Reconnecting…",
+    refused: "Refused",
     offline: "Offline",
   };
   at("feed").dataset.state = shown;
@@ -108,7 +110,6 @@ function feedChanged(now) {
 
 at("pause").addEventListener("click", () => {
   paused = !paused;
-  at("pause").setAttribute("aria-pressed", String(paused));
   at("pause").textContent = paused ? "Go on" : "Pause";
   feedChanged({ ...feedState, changed: false });
   if (!paused) show();
