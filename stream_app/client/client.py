@@ -163,10 +163,16 @@ class Client:
         values = {"q": q, "photo_ids": photo_ids, "k": k, "model": model, "evidence": evidence}
         return self._ask(PhotographersAnswer, "photographers", {**values, "exclude_user": exclude_user})
 
-    def upload(self, image: Photo, *, name: str = "", title: str = "", tags: Sequence[str] = ()) -> UploadAnswer:
-        """Take a photo into the album; it can be found when its `state` says so."""
+    def upload(
+        self, image: Photo, *, name: str = "", title: str = "", tags: Sequence[str] = (), idempotency_key: str = ""
+    ) -> UploadAnswer:
+        """Take a photo into the album; it can be found when its `state` says so.
+
+        A repetition under the same idempotency key gets the same answer, and makes no second photo.
+        """
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         values = {"name": name or (image.name if isinstance(image, Path) else ""), "title": title, "tags": tags}
-        return answer_of(UploadAnswer, self._connection.ask(_PLAIN["upload"], values, _bytes(image)))
+        return answer_of(UploadAnswer, self._connection.ask(_PLAIN["upload"], values, _bytes(image), headers))
 
     def delete(self, photo_id: PhotoId) -> None:
         """Delete a photo; it can no longer be found when this returns."""

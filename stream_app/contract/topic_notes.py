@@ -39,8 +39,8 @@ TOPIC_NOTES: tuple[TopicNote, ...] = (
         "in",
         "anything",
         "JSON, one request or many",
-        "Requests by the names of the API's operations, with the same fields and answers as over HTTP; each answer goes "
-        "to the topic that its request names.",
+        "Requests by the names of the API's operations, with the same fields and answers as over HTTP; each answer "
+        "goes to the topic that its request names.",
     ),
     TopicNote(
         r"photo-labels",
