@@ -152,6 +152,12 @@ class TestTheRequest:
         with pytest.raises(RequestMalformed, match="min_score"):
             request_from_json(SearchRequest, {"q": "dog", "min_score": number})
 
+    def test_takes_numbers_without_a_fraction_as_whole(self) -> None:
+        """JSON has one kind of number, and a language may write each with a point."""
+        asked = request_from_json(BY_NAME["suggestions"].request, {"photo_ids": [7.0, "8"], "k": 3.0, "min_score": 1})
+
+        assert (asked.photo_ids, asked.k, asked.min_score) == ([7, "8"], 3, 1.0)
+
     def test_shows_little_of_what_is_long(self) -> None:
         with pytest.raises(RequestMalformed) as caught:
             request_from_texts(SearchRequest, {"q": ["x" * 100_000]})
