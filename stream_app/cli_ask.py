@@ -147,7 +147,7 @@ def _client(url: str | None) -> Iterator[Client]:
     from stream_app.client import Client
 
     settings = Settings.from_environment()
-    with Client(url or f"http://{_reached(settings.web_host)}:{settings.web_port}") as client:
+    with Client(url or f"http://{_reached(settings.web_host)}:{settings.web_port}", retries=1) as client:
         yield client
 
 

@@ -33,7 +33,7 @@ _PLAIN = {each.name: each for each in PLAIN_ROUTES}
 
 
 class Client:
-    """Asks a worker over HTTP.
+    """Asks a worker over HTTP; searches and suggestions take the filters and options of HitOptions as keywords.
 
     Every method raises RequestFailed, with `status`, `problem`, `expected`, `received` and `remedy`, where the worker
     refuses, and ServiceUnavailable where none answers. One that is not ready is asked again, up to `retries` times.

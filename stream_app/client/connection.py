@@ -83,10 +83,10 @@ class Connection:
         try:
             reply = self._pool.request(method, address, headers=headers, body=body)
         except urllib3.exceptions.HTTPError as error:
-            cause = getattr(error, "reason", None) or error
+            reason = str(getattr(error, "reason", None) or error).rsplit(": ", 1)[-1]
             raise ServiceUnavailable(
                 f"No worker answers at {self._url}",
-                received=" ".join(str(cause).split())[:200],
+                received=" ".join(reason.split())[:200],
                 remedy="Start one with `sightline up`, or give another address.",
             ) from error
         if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
