@@ -70,7 +70,9 @@ class Classified(Struct, frozen=True):
     name: str
     score: float
     probability: (
-        Annotated[float, Meta(ge=0, le=1, description="that it is right, as measured; null: this bundle never was")]
+        Annotated[
+            float, Meta(ge=0, le=1, description="that it is right, as measured; null: this model bundle never was")
+        ]
         | None
     ) = None
 
