@@ -76,6 +76,8 @@ def _is(field: Json, needed: bool) -> Html:
         shown = join(piece for place, each in enumerate(kinds) for piece in ((", ", each) if place else (each,)))
     elif "$ref" in field:
         shown = join([field["$ref"].rsplit("/", 1)[-1]])
+    elif field.get("type") == "array":
+        shown = join(["list of ", _is(field.get("items", {}), False)])
     else:
         kind = field.get("type", "anything")
         shown = join([" or ".join(kind) if isinstance(kind, list) else str(kind)])
