@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -16,10 +17,12 @@ from web_client import problem_of, serving
 
 from stream_app.contract.openapi import openapi_document
 from stream_app.contract.operations import BY_NAME, OPERATIONS
+from stream_app.contract.reading import request_from_json
 from stream_app.contract.topic_notes import note_of
 from stream_app.settings import Settings
 from stream_app.topics import topic_specs
 from stream_app.web import application_options, attach_web
+from stream_app.web.docs_page import docs_page
 from stream_app.web.document_views import event_schemas
 from stream_app.web.ops_views import OpsViews
 
@@ -198,6 +201,17 @@ class TestReading:
         assert {"search", "photo", "upload", "healthz"} <= set(page.ids)
         assert "curl &#x27;http" not in text and "curl 'http://127.0.0.1:6066/api/search?q=dog'" in text
         assert "curl --data-binary @photo.jpg 'http://127.0.0.1:6066/api/classify'" in text
+
+    async def test_every_body_that_the_page_shows_is_one_that_is_taken(self, tmp_path: Path) -> None:
+        """Copied from there, a command works."""
+        text = docs_page(DOCUMENT).decode()
+        asked = [each for each in OPERATIONS if each.body == "json"]
+        assert asked
+
+        for each in asked:
+            section = text.split(f'id="{each.name}"')[1].split("</section>")[0]
+            [body] = re.findall(r"-d '(.*?)' 'http", section)
+            assert request_from_json(each.request, json.loads(body), dict.fromkeys(each.path_names, "42")), body
 
     async def test_what_people_wrote_is_text_on_a_page(self) -> None:
         """Nothing becomes markup by accident."""

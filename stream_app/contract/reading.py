@@ -104,7 +104,8 @@ def _rejection(kind: type[Struct], values: Mapping[str, Any], message: str) -> R
 def _remedy(kind: type[Struct], name: str) -> str | None:
     examples = next((meta.examples for meta in _metas(_hints(kind).get(name)) if meta.examples), None)
     if examples:
-        return f"Try {' or '.join(f'{name}={each}' for each in examples)}."
+        told = (each if isinstance(each, str) else msgspec.json.encode(each).decode() for each in examples)
+        return f"Try {' or '.join(f'{name}={each}' for each in told)}."
     default = {each.encode_name: each.default for each in msgspec.structs.fields(kind)}.get(name)
     return f"Leave {name} out for {default}." if isinstance(default, int) and default else None
 
