@@ -18,7 +18,7 @@ from agents.encoding import encode_patiently
 from agents.facts import Fact, fact_from, facts_of, waves
 from agents.persistence import do_batch
 from models.encoder import AsyncEncoder, Encoding
-from stream_app.activity import PhotoDeleted, PhotoEdited, PhotoUploaded
+from stream_app.activity import PhotoDeleted, PhotoUploaded
 from stream_app.catalogue import Failure
 from stream_app.dead_letters import REASON_CHARACTERS_MAX, DeadLetters
 from stream_app.embedding_log import EmbeddingLog
@@ -130,7 +130,7 @@ async def _valid_facts(events: Sequence[EventT], room: EmbeddingRoom) -> list[Fa
         except EventRejected as rejected:
             await _bury(event, "validate", str(rejected), room)
             continue
-        if not isinstance(fact.activity, PhotoEdited):
+        if isinstance(fact.activity, PhotoUploaded | PhotoDeleted):
             facts.append(fact)
     return facts
 
@@ -192,6 +192,8 @@ async def _read(fact: Upload, room: EmbeddingRoom) -> bytes | None:
 
 async def _append(room: EmbeddingRoom, entries: Sequence[Entry]) -> None:
     """Append records and note them in the table: first the log, so that a row never promises too much."""
+    for fact, _ in entries:
+        room.rows.require_own(fact.source)
     for partition in {fact.partition for fact, _ in entries}:
         here = [(fact, record) for fact, record in entries if fact.partition == partition]
         offsets = await room.embeddings.append(partition, [record for _, record in here])

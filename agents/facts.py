@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from faust.types import EventT
 
-from stream_app.activity import Event, PhotoDeleted, parse_event
+from stream_app.activity import Event, PhotoDeleted, UserDeleted, event_key, parse_event
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version, version_of
 
 A = TypeVar("A", bound=Event)
@@ -25,12 +25,12 @@ class Fact(Generic[A]):
 
     @property
     def photo_id(self) -> int:
-        """The photo that the fact is about."""
-        return self.activity.photo_id
+        """The photo that the fact is about, where it is about one."""
+        return event_key(self.activity)
 
     @property
     def partition(self) -> int:
-        """The partition of every topic and table in which the photo lives."""
+        """The partition of every topic and table in which the photo lives; of a user's event one of them."""
         return self.source.message.partition
 
 
@@ -38,7 +38,7 @@ def fact_from(source: EventT) -> Fact[Any]:
     """The fact that a Faust event carries; raises EventRejected on one that is no valid event."""
     message = source.message
     activity = parse_event(message.value, message.key)
-    kind = KIND_DELETED if isinstance(activity, PhotoDeleted) else KIND_CHANGED
+    kind = KIND_DELETED if isinstance(activity, PhotoDeleted | UserDeleted) else KIND_CHANGED
     broker_time_ms = int(message.timestamp * 1000)
     version = version_of(activity.time_ms, broker_time_ms, kind, message.partition, message.offset)
     return Fact(activity, version, source)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from faust.types import EventT
+
+from stream_app.tables import PartitionMoved
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +34,14 @@ async def do_batch(work: Work, events: Sequence[EventT], stage: str, dead_letter
     """Return when `work` is through with every one of `events`, each acknowledged.
 
     A batch that fails is tried again as a whole, then event by event; an event that fails on its own too is a
-    dead letter. `work` must be safe to repeat.
+    dead letter. `work` must be safe to repeat. Where the partitions have moved meanwhile it returns without an
+    acknowledgement: whoever has them now reads the events again.
     """
+    with suppress(PartitionMoved):
+        await _do(work, events, stage, dead_letters)
+
+
+async def _do(work: Work, events: Sequence[EventT], stage: str, dead_letters: Pile) -> None:
     if await _tried(work, events, stage, BATCH_TRIES) is not None:
         for event in events:
             if (failure := await _tried(work, [event], stage, SINGLE_TRIES)) is not None:
@@ -48,6 +57,8 @@ async def _tried(work: Work, events: Sequence[EventT], stage: str, tries: int) -
         try:
             await work(events)
             return None
+        except PartitionMoved:
+            raise
         except Exception as error:  # whatever it is, the stream must go on: that is what this file is for
             failure = error
             log.exception("%s: a batch of %d failed, attempt %d of %d", stage, len(events), attempt + 1, tries)

@@ -11,10 +11,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from stream_app.errors import EncoderFailed, PhotoRejected, SightlineError
 
 REQUESTS_AT_ONCE = 2  # one is decoded while the other is in the network
 READY = -1  # the number under which the child says that it can begin, or why it cannot
+#: What Ctrl-C and supervisors send to the whole group of processes: the parent ends its child in order.
+GROUP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 Answer = Encoding | PhotoRejected
 
@@ -34,7 +38,9 @@ class ChildDied(Exception):
 
 def serve(connection: Connection, bundle_dir: Path, pixels_max: int, device: Device) -> None:
     """The child's whole life: load, then answer until the pipe closes or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
+    for each in GROUP_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         encoder = LocalEncoder(bundle_dir, pixels_max=pixels_max, device=device)
@@ -99,7 +105,10 @@ class EncoderChild:
         self._process: BaseProcess = context.Process(
             target=serve, args=(theirs, bundle_dir, pixels_max, device), name="sightline-encoder", daemon=True
         )
-        self._process.start()
+        with _group_signals_blocked():  # from the child's first moment, long before it can ignore them
+            self._process.start()
+        # At the parent's end multiprocessing sends SIGTERM and waits, for ever where that is ignored.
+        Finalize(self, self._process.kill, exitpriority=0)
         theirs.close()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count()
@@ -132,12 +141,9 @@ class EncoderChild:
         return [_rejected(each) for each in answers]
 
     def stop(self) -> None:
-        """End the child: politely by closing the pipe, and then not."""
-        self._process.terminate()
+        """End the child at once: it keeps nothing that would have to be saved."""
+        self._process.kill()
         self._process.join(5)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join(5)
         self._reader.join(5)
         self._connection.close()
 
@@ -161,6 +167,15 @@ class EncoderChild:
         self._process.join(5)
         for future in list(self._waiting.values()):
             _settle(future, ChildDied(_end_of(self._process.exitcode)))
+
+
+@contextmanager
+def _group_signals_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_of(exit_code: int | None) -> str:

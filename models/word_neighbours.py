@@ -41,7 +41,7 @@ def analogy(positive: Sequence[str], negative: Sequence[str], vocabulary: Vocabu
     return neighbours([*((1, each) for each in positive), *((-1, each) for each in negative)], vocabulary, k)
 
 
-def neighbours(terms: Sequence[tuple[int, str]], vocabulary: Vocabulary, k: int) -> Neighbours:
+def neighbours(terms: Sequence[tuple[float, str]], vocabulary: Vocabulary, k: int) -> Neighbours:
     """The `k` words nearest to signed phrases, whose own words are left out.
 
     Raises UnknownWords when no word is known, and QueryRejected when there are no words, too many, or they cancel out.
@@ -77,7 +77,7 @@ def _cosines(vector: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     return scores
 
 
-def _checked(terms: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+def _checked(terms: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
     """The terms that have a letter or digit; QueryRejected when there are none, too many or too long ones."""
     kept = [(sign, " ".join(text.split())) for sign, text in terms if re.search(r"\w", text)]
     if not kept:

@@ -135,8 +135,15 @@ class Vocabulary:
 
     def nearest(self, vector: np.ndarray, k: int) -> list[tuple[str, float]]:
         """The k words, best first, with their cosine to a unit vector [d]."""
-        rows, vectors = self._nearby
-        scores = vectors @ np.asarray(vector, dtype=np.float32)
+        return self._best(self._nearby[1] @ np.asarray(vector, dtype=np.float32), k)
+
+    def nearest_of_each(self, vectors: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
+        """`nearest` for each row of unit vectors [n, d]."""
+        scores = np.asarray(vectors, dtype=np.float32) @ self._nearby[1].T
+        return [self._best(each, k) for each in scores]
+
+    def _best(self, scores: np.ndarray, k: int) -> list[tuple[str, float]]:
+        rows = self._nearby[0]
         k = max(0, min(k, len(rows)))
         best = np.argpartition(-scores, k - 1)[:k] if 0 < k < len(rows) else np.arange(k)
         best = best[np.argsort(-scores[best], kind="stable")]

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from stream_app.activity import Event
+from stream_app.activity import PhotoEvent
 from stream_app.catalogue import PhotoRow, joined, with_event
 from stream_app.versions import Version
 
@@ -30,7 +30,7 @@ class AcceptedChanges:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def note(self, event: Event, version: Version) -> None:
+    def note(self, event: PhotoEvent, version: Version) -> None:
         """Remember an event that the broker has confirmed."""
         now = self._clock_seconds()
         with self._lock:

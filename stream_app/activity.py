@@ -23,11 +23,15 @@ PHOTO_ID_MAX = 2**63 - 1
 
 @dataclass(frozen=True)
 class Metadata:
-    """What its owner says about a photo; None where an event says nothing, so that what was known stays."""
+    """What its owner says about a photo; None where an event says nothing, so that what was known stays.
+
+    `visibility`, public or hidden, comes with an upload or in an event of its own, never with an edit.
+    """
 
     user_id: int | None = None
     title: str | None = None
     tags: tuple[str, ...] | None = None
+    visibility: str | None = None
 
     def given(self) -> dict[str, object]:
         """The fields that the event carried, as they are kept in JSON: ids as decimals in a string."""
@@ -63,6 +67,20 @@ class PhotoEdited:
 
 
 @dataclass(frozen=True)
+class VisibilityChanged:
+    """A photo is hidden, or shown again; nothing else of it changed."""
+
+    photo_id: int
+    time_ms: int | None
+    visibility: str
+
+    @property
+    def metadata(self) -> Metadata:
+        """The change as metadata, which it is."""
+        return Metadata(visibility=self.visibility)
+
+
+@dataclass(frozen=True)
 class PhotoDeleted:
     """A photo is gone."""
 
@@ -70,7 +88,20 @@ class PhotoDeleted:
     time_ms: int | None
 
 
-Event = PhotoUploaded | PhotoEdited | PhotoDeleted
+@dataclass(frozen=True)
+class UserDeleted:
+    """A photographer is gone, and with them every photo that they had uploaded by then.
+
+    `relayed` marks the copies in the other partitions: photos of one user lie in all of them.
+    """
+
+    user_id: int
+    time_ms: int | None
+    relayed: bool = False
+
+
+PhotoEvent = PhotoUploaded | PhotoEdited | VisibilityChanged | PhotoDeleted
+Event = PhotoEvent | UserDeleted
 
 
 def parse_event(value: bytes | None, key: bytes | None = None) -> Event:
@@ -78,23 +109,37 @@ def parse_event(value: bytes | None, key: bytes | None = None) -> Event:
     message = _message(value)
     if not _validator().is_valid(message):
         raise _rejection(message)
-    photo_id = _photo_id(message["photo_id"], "photo_id")
-    _check_key(key, photo_id)
     time_ms = _time_ms(message.get("time"))
+    if message["type"] == "user.deleted":
+        user_id = _number(message["user_id"], "user_id")
+        _check_key(key, user_id, "user_id")
+        return UserDeleted(user_id, time_ms, message.get("relayed", False))
+    photo_id = _number(message["photo_id"], "photo_id")
+    _check_key(key, photo_id, "photo_id")
     match message["type"]:
         case "photo.deleted":
             return PhotoDeleted(photo_id, time_ms)
+        case "photo.visibility_changed":
+            return VisibilityChanged(photo_id, time_ms, message["visibility"])
         case "photo.edited":
             return PhotoEdited(photo_id, time_ms, _metadata(message))
     sha256 = message["sha256"].lower() if "sha256" in message else None
     return PhotoUploaded(photo_id, time_ms, message["url"], sha256, _metadata(message))
 
 
+def event_key(event: Event) -> int:
+    """The id whose decimals are the key of the event's message."""
+    return event.user_id if isinstance(event, UserDeleted) else event.photo_id
+
+
 def event_to_json(event: Event) -> bytes:
     """The event as it goes onto the topic; `parse_event` gives the same event back."""
-    message: dict[str, object] = {"type": _TYPES[type(event)], "photo_id": str(event.photo_id)}
+    message: dict[str, object] = {"type": _TYPES[type(event)]}
     if event.time_ms is not None:
         message["time"] = event.time_ms
+    if isinstance(event, UserDeleted):
+        return orjson.dumps(message | {"user_id": str(event.user_id)} | ({"relayed": True} if event.relayed else {}))
+    message["photo_id"] = str(event.photo_id)
     if isinstance(event, PhotoUploaded):
         message["url"] = event.url
         if event.sha256:
@@ -110,7 +155,13 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-_TYPES = {PhotoUploaded: "photo.uploaded", PhotoEdited: "photo.edited", PhotoDeleted: "photo.deleted"}
+_TYPES = {
+    PhotoUploaded: "photo.uploaded",
+    PhotoEdited: "photo.edited",
+    VisibilityChanged: "photo.visibility_changed",
+    PhotoDeleted: "photo.deleted",
+    UserDeleted: "user.deleted",
+}
 
 
 def _message(value: bytes | None) -> dict[str, Any]:
@@ -143,7 +194,7 @@ def _message(value: bytes | None) -> dict[str, Any]:
     return message
 
 
-def _photo_id(given: int | str, name: str) -> int:
+def _number(given: int | str, name: str) -> int:
     """The schema bounds numbers; of decimals in a string it can bound only the digits."""
     number = int(given)
     if number > PHOTO_ID_MAX:
@@ -151,13 +202,13 @@ def _photo_id(given: int | str, name: str) -> int:
     return number
 
 
-def _check_key(key: bytes | None, photo_id: int) -> None:
-    if key is not None and key != b"%d" % photo_id:
+def _check_key(key: bytes | None, number: int, name: str) -> None:
+    if key is not None and key != b"%d" % number:
         raise EventRejected(
-            "The key of the message is not its photo_id",
-            expected=f"{photo_id} in ASCII decimals, or no key",
+            f"The key of the message is not its {name}",
+            expected=f"{number} in ASCII decimals, or no key",
             received=_shown(key),
-            remedy="A photo's events must share one partition: use its photo_id as the key.",
+            remedy=f"Events of one {name} must share a partition: use it as the key.",
         )
 
 
@@ -174,9 +225,9 @@ def _time_ms(given: int | str | None) -> int | None:
 
 
 def _metadata(message: dict[str, Any]) -> Metadata:
-    user_id = _photo_id(message["user_id"], "user_id") if "user_id" in message else None
+    user_id = _number(message["user_id"], "user_id") if "user_id" in message else None
     tags = tuple(message["tags"]) if "tags" in message else None
-    return Metadata(user_id, message.get("title"), tags)
+    return Metadata(user_id, message.get("title"), tags, message.get("visibility"))
 
 
 #: For people: what the schema says of a field, in a few words.
@@ -189,6 +240,8 @@ _EXPECTED = {
     "sha256": "64 hexadecimal digits",
     "title": "a string of at most 500 characters",
     "tags": "at most 100 strings of 1 to 100 characters",
+    "visibility": "public or hidden",
+    "relayed": "true, which only Sightline itself writes",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?)?")
@@ -202,6 +255,13 @@ def _rejection(message: dict[str, Any]) -> EventRejected:
         # The validator names all required fields; the first that is missing is the one to speak of.
         missing = next(name for name in error.validator_value if name not in message)
         return EventRejected(f"The event has no {missing}", expected=_EXPECTED[missing], received=_shown(message))
+    if not error.absolute_path:  # the only field that some types must not have
+        return EventRejected(
+            "An edit cannot change the visibility",
+            expected="an event of its own",
+            received=_shown(message),
+            remedy='Send {"type": "photo.visibility_changed", "photo_id": ..., "visibility": ...}.',
+        )
     name = str(error.absolute_path[0])
     return EventRejected(
         f"{error.json_path.removeprefix('$.')} cannot be used",

@@ -1,4 +1,4 @@
-"""What the web server asks of the search engine: the album of all photos, and the shapes of its answers."""
+"""What the web server asks of the album of all photos; what can be searched for is in `stream_app.contract`."""
 
 from __future__ import annotations
 
@@ -10,32 +10,8 @@ import numpy as np
 
 from models.words import Vocabulary
 
-PhotoState = Literal["queued", "findable", "failed"]
+PhotoState = Literal["queued", "findable", "hidden", "failed"]
 Scored = tuple[str, float]
-
-
-@dataclass(frozen=True)
-class PhotoHit:
-    """One photo of an answer; `score` is a cosine, higher is better."""
-
-    photo_id: int
-    score: float
-    url: str
-    title: str | None = None
-    tags: tuple[str, ...] = ()
-    width_px: int = 0
-    height_px: int = 0
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class SearchReply:
-    """The hits, best first, and which shards answered: {partition: "shard" | "buckets" | why it is missing}."""
-
-    hits: list[PhotoHit]
-    complete: bool
-    shards: dict[int, str]
-    unknown_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,14 +36,6 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Classification:
-    """What a photo shows: labels of the fixed vocabulary and words of the open one, best first."""
-
-    labels: list[Scored]
-    words: list[Scored]
-
-
-@dataclass(frozen=True)
 class PhotoPoint:
     """A photo as a point of the space: among the words, and among the photos that look alike."""
 
@@ -79,7 +47,7 @@ class PhotoPoint:
 class Album(Protocol):
     """All photos of a worker; every method may raise ServiceUnavailable."""
 
-    async def photo(self, photo_id: int) -> Photo:
+    async def photo(self, photo_id: int, words_shown: int = ...) -> Photo:
         """The photo, in whatever state, from the moment its upload is accepted; raises PhotoNotFound."""
         ...
 
@@ -97,22 +65,6 @@ class Album(Protocol):
 
     async def vocabulary(self) -> Vocabulary:
         """The words of the space."""
-        ...
-
-    async def related(self, photo_id: int, k: int) -> SearchReply:
-        """The photos most like this one, itself left out; raises PhotoNotFound."""
-        ...
-
-    async def search_words(self, text: str, k: int) -> SearchReply:
-        """The photos nearest to words; raises UnknownWords, QueryRejected."""
-        ...
-
-    async def search_image(self, image: bytes, k: int) -> SearchReply:
-        """The photos nearest to one that is not in the album; raises PhotoRejected."""
-        ...
-
-    async def classify(self, image: bytes, k: int) -> Classification:
-        """The `k` best labels and words of a photo; raises PhotoRejected."""
         ...
 
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -12,33 +13,59 @@ from faust.exceptions import ConsumerNotStarted
 from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from prometheus_client import REGISTRY
 
-from agents.cataloguing import declare_cataloguing
+from agents.cataloguing import CatalogueRoom, declare_cataloguing
+from agents.collecting import declare_collecting
 from agents.embedding import EmbeddedRow, EmbeddingRoom, declare_embedding
 from agents.indexing import IndexingRoom, declare_indexing
+from agents.owning import OwnersRoom, declare_owning
+from agents.querying import QueryRoom, declare_querying
 from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
-from stream_app.catalogue import PhotoRow
+from stream_app.arrivals import Arrivals
+from stream_app.candidates import CandidateSource
+from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.changes import AlbumChanges, ChangeRoom
+from stream_app.collection_tables import collection_tables
+from stream_app.contract.operations import handlers_of
 from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
+from stream_app.encoder_queue import CountedEncoder
+from stream_app.findable_photos import FindablePhotos
+from stream_app.freshness import Freshness
+from stream_app.gallery_answers import GalleryAnswers
 from stream_app.index.buckets import RedisBuckets
+from stream_app.lazy_producer import LazyProducer
+from stream_app.live_album import AlbumRoom, LiveAlbum
+from stream_app.live_collections import CollectionRoom, LiveCollections
 from stream_app.live_index import LiveIndex
+from stream_app.live_sample import LiveSample
 from stream_app.local_services import faust_settings
+from stream_app.photo_answers import Classification, PhotoAnswers
+from stream_app.photo_labels import LabelLog, Labels, NoLabels
+from stream_app.photo_search import PhotoSearch, SearchRoom
+from stream_app.photographer_answers import PhotographerAnswers
 from stream_app.photos import PhotoReader
+from stream_app.portfolios import PhotoOwner
+from stream_app.query_replies import QueryDesk
+from stream_app.quest_answers import QuestAnswers
 from stream_app.redis_client import RedisClient, connect, first_planes
+from stream_app.reply_topics import ReplyTopics
 from stream_app.roots import PublishedRoots
-from stream_app.search import AlbumRoom, LiveAlbum
+from stream_app.sent_images import ImageDesk
 from stream_app.settings import Settings
+from stream_app.stream_lag import positions_of
 from stream_app.tables import RowTable
+from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
+from stream_app.web.ops_views import attach_ops
+from stream_app.web.photo_types import require_readable_photo
 from stream_app.web.server import application_options, attach_web
+from stream_app.word_answers import WordAnswers
+from stream_app.worker_watch import WatchRoom, WorkerWatch
 
 log = logging.getLogger(__name__)
-
-#: How long Faust may take to bring the first record of a partition before it is taken to have lost its place.
-FIRST_READ_SECONDS = 2.0
 
 #: How often the store of uploads is looked through for what was deleted by an event.
 ERASE_SECONDS = 600.0
@@ -51,7 +78,7 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
 
     `log_id` names the broker's cluster: shards that were filled from another one are begun anew.
     """
-    app = _faust_app(settings)
+    app, encoder = _faust_app(settings), CountedEncoder(encoder)
     activity = _raw_topic(app, topics.activity_topic(settings))
     embeddings_topic = _raw_topic(app, topics.embeddings_topic(settings, space.vision_id))
     embeddings = EmbeddingLog(embeddings_topic, embeddings_topic.get_topic_name(), settings)
@@ -63,26 +90,34 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
         private_addresses_allowed=settings.private_addresses_allowed,
         timeout_seconds=settings.fetch_timeout_seconds,
     )
-    photos: RowTable[PhotoRow] = _row_table(app, "photos", PhotoRow, settings)
+    tags = TagIndex()
+    photos: RowTable[PhotoRow] = _row_table(app, "photos", PhotoRow, settings, watch=tags.note)
     embedded: RowTable[EmbeddedRow] = _row_table(app, "embedded", EmbeddedRow, settings)
     redis_client = connect(settings)
     planes = first_planes(settings, space)
     buckets = RedisBuckets(redis_client, space_id=space.space_id, planes=planes)
     index = LiveIndex(settings, space, embeddings, buckets)
+    freshness = Freshness()
+    app.sensors.add(Arrivals(topics.activity_topic(settings), freshness))
 
-    declare_cataloguing(app, activity, photos, dead_letters, settings)
+    users: RowTable[UserRow] = _row_table(app, "users", UserRow, settings)
+    declare_cataloguing(app, CatalogueRoom(activity, photos, users, dead_letters, settings.partition_count), settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
-    declare_indexing(app, embeddings_topic, IndexingRoom(index, photos, embeddings, dead_letters), settings)
+    indexing_room = IndexingRoom(
+        index, photos, embeddings, dead_letters, space.vision_id, _labels(app, settings, space), freshness
+    )
+    declare_indexing(app, embeddings_topic, indexing_room, settings)
 
-    _follow_assignment(app, index, embeddings.name, log_id)
+    collections = join_collections(app, settings, activity, photos, dead_letters)
+
+    _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
     _keep_house(app, settings, encoder, index, reader, redis_client)
     kept = _kept(settings, embeddings.name)
     changes = AlbumChanges(ChangeRoom(photos, index, uploads, activity, embeddings, kept))
     _erase_deleted(app, changes, index)
     room = AlbumRoom(
         space=space,
-        encoder=encoder,
         index=index,
         rows=photos,
         changes=changes,
@@ -90,9 +125,47 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
         reader=reader,
         ready=lambda: _readiness(app, index),
     )
-    attach_web(app.web.web_app, LiveAlbum(room), settings)
+    album = LiveAlbum(room)
+    images = ImageDesk(space, encoder, reader)
+    findable = FindablePhotos(album, index, changes)
+    search = PhotoSearch(SearchRoom(space, findable, images, CandidateSource(index, tags), tags))
+    sample = LiveSample(index)
+    desks = (
+        search,
+        PhotoAnswers(album),
+        Classification(space, album, images),
+        WordAnswers(album.vocabulary),
+        GalleryAnswers(space, findable, collections, sample),
+        QuestAnswers(space, findable, collections, sample),
+        PhotographerAnswers(space, findable, collections, sample),
+    )
+    handlers = handlers_of(desks)
+    attach_web(app.web.web_app, album, handlers, settings)
+    query_desk = QueryDesk(handlers, lambda image: require_readable_photo(image, "image"), settings.queries_at_once)
+    _answer_queries(app, QueryRoom(query_desk, ReplyTopics(settings), dead_letters, index.opened), settings)
+    looked_at = settings, space, index, encoder, redis_client, freshness
+    watched = WatchRoom(*looked_at, embeddings.name, partial(positions_of, app), room.ready)
+    attach_ops(app.web.web_app, WorkerWatch(watched))
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app
+
+
+def join_collections(
+    app: faust.App,
+    settings: Settings,
+    activity: faust.Topic,
+    photos: RowTable[PhotoRow],
+    dead_letters: DeadLetters,
+) -> LiveCollections:
+    """The tables and agents of galleries, quests and portfolios, and the room that is asked for them."""
+    tables, portfolios = collection_tables(app, settings.partition_count)
+    collection_activity = _raw_topic(app, topics.collections_topic(settings))
+    declare_collecting(app, collection_activity, tables, dead_letters, settings)
+    owners: RowTable[PhotoOwner] = _row_table(app, "owners", PhotoOwner, settings)
+    news = _raw_topic(app, topics.owners_topic(settings))
+    declare_owning(app, activity, OwnersRoom(photos, owners, news, portfolios, dead_letters), settings)
+    kept = {kind: _kept(settings, table.changelog) for kind, table in tables.items()} if _is_kept(settings) else None
+    return LiveCollections(CollectionRoom(tables, portfolios, collection_activity, settings.partition_count, kept))
 
 
 def _faust_app(settings: Settings) -> faust.App:
@@ -147,17 +220,22 @@ def _raw_topic(app: faust.App, name: str) -> faust.Topic:
     )
 
 
-def _row_table(app: faust.App, name: str, row: Any, settings: Settings) -> RowTable[Any]:
+def _row_table(
+    app: faust.App, name: str, row: Any, settings: Settings, watch: Callable[[Any], None] | None = None
+) -> RowTable[Any]:
     return RowTable(
         app,
         name,
         partition_count=settings.partition_count,
         to_bytes=row.to_bytes,
         from_bytes=row.from_bytes,
+        watch=watch,
     )
 
 
-def _follow_assignment(app: faust.App, index: LiveIndex, topic: str, log_id: str) -> None:
+def _follow_assignment(
+    app: faust.App, index: LiveIndex, topic: str, log_id: str, tags: TagIndex, photos: RowTable[PhotoRow]
+) -> None:
     """Open the shards of the partitions that this worker was given, once its tables are recovered."""
 
     async def expect(*_: Any, **__: Any) -> None:
@@ -169,33 +247,14 @@ def _follow_assignment(app: faust.App, index: LiveIndex, topic: str, log_id: str
 
     async def open_shards(owned: set[int]) -> None:
         try:
+            await asyncio.to_thread(tags.begin_anew, photos.rows())
             await index.open(owned, log_id)
-            await _begin_reading(app)
         except Exception as error:  # a worker that cannot open its shards must not look as if it could
             log.exception("The shards of partitions %s cannot be opened", sorted(owned))
             await app.crash(error)
 
     app.on_partitions_revoked.connect(expect, weak=False)
     app.on_rebalance_complete.connect(recovered, weak=False)
-
-
-async def _begin_reading(app: faust.App) -> None:
-    """Place the reader where Faust lost it: where nothing was ever committed, at the beginning.
-
-    After it has recovered its tables, Faust seeks to the committed offsets. A partition without one, as a worker
-    leaves it that was killed before its first commit, stays where a fetch has moved it meanwhile, and what that
-    fetch had brought is dropped. Reading something twice does no harm.
-    """
-    await asyncio.sleep(FIRST_READ_SECONDS)
-    consumer = app.consumer
-    unread = [
-        each
-        for each in consumer.assignment()
-        if each.topic not in app.tables.changelog_topics and consumer._read_offset.get(each) is None
-    ]
-    for partition, earliest in (await consumer.earliest_offsets(*unread)).items() if unread else ():
-        if consumer._read_offset.get(partition) is None:
-            await consumer.seek(partition, consumer._committed_offset.get(partition) or earliest)
 
 
 def _keep_house(
@@ -225,6 +284,28 @@ def _keep_house(
     app.on_before_shutdown.connect(close, weak=False)
 
 
+def _labels(app: faust.App, settings: Settings, space: Space) -> Labels:
+    if not settings.labels_produced:
+        return NoLabels()
+    producer = LazyProducer(settings)
+
+    async def stop(*_: Any, **__: Any) -> None:
+        await producer.stop()
+
+    app.on_before_shutdown.connect(stop, weak=False)
+    return LabelLog(topics.labels_topic(settings), space, producer)
+
+
+def _answer_queries(app: faust.App, room: QueryRoom, settings: Settings) -> None:
+    declare_querying(app, _raw_topic(app, topics.queries_topic(settings)), room)
+
+    async def stop(*_: Any, **__: Any) -> None:
+        await room.held.stop()
+        await room.replies.stop()
+
+    app.on_before_shutdown.connect(stop, weak=False)
+
+
 def _erase_deleted(app: faust.App, changes: AlbumChanges, index: LiveIndex) -> None:
     """Now and then look for uploads that nobody has erased yet, from the moment that the rows are known."""
 
@@ -251,8 +332,11 @@ def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None
     async def until_on_disk(partition: int, offset: int) -> None:
         await until_kept(settings, topic, partition, offset)
 
-    is_kept = settings.embedded_broker and kept_path(settings).exists()
-    return until_on_disk if is_kept else at_once
+    return until_on_disk if _is_kept(settings) else at_once
+
+
+def _is_kept(settings: Settings) -> bool:
+    return settings.embedded_broker and kept_path(settings).exists()
 
 
 def _readiness(app: faust.App, index: LiveIndex) -> tuple[bool, str]:

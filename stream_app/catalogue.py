@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from stream_app.activity import PhotoDeleted, PhotoEdited, PhotoUploaded
+from stream_app.activity import PhotoDeleted, PhotoEdited, PhotoEvent, PhotoUploaded, VisibilityChanged
 from stream_app.records import PhotoEmbedded
 from stream_app.versions import BEFORE_ALL, Version
 
@@ -26,6 +26,23 @@ class Failure(NamedTuple):
 
     version: Version
     reason: str
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """One user of the table `users`: until when their photos are gone, in milliseconds since 1970."""
+
+    user_id: int
+    deleted_ms: int = -1
+
+    def to_bytes(self) -> bytes:
+        """As JSON, for the table."""
+        return orjson.dumps(self.__dict__)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> UserRow:
+        """The inverse of `to_bytes`."""
+        return cls(**orjson.loads(data))
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,8 @@ class PhotoRow:
     height_px: int = 0
     label_indices: tuple[int, ...] = ()
     label_scores: tuple[float, ...] = ()
+    #: Of the image embedding, in hexadecimal digits; see `photo_signatures`.
+    signature: str = ""
 
     @property
     def known(self) -> bool:
@@ -53,9 +72,24 @@ class PhotoRow:
         return self.upload_version > self.deletion_version
 
     @property
+    def hidden(self) -> bool:
+        """Whether it is shown only to who knows its id; where nothing was said it is public."""
+        return bool(self.value("visibility") == "hidden")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the photo was looked at."""
+        return self.known and self.embedding_version > BEFORE_ALL
+
+    @property
     def findable(self) -> bool:
         """Whether a search may answer with this photo."""
-        return self.known and self.embedding_version > BEFORE_ALL
+        return self.embedded and not self.hidden
+
+    def went_with(self, user: UserRow) -> bool:
+        """Whether the photo is gone since its user is: it was there already when that one was deleted."""
+        is_theirs = self.known and self.text("user_id") == str(user.user_id)
+        return is_theirs and self.upload_version.time_ms <= user.deleted_ms
 
     def failed_by(self, failure: Failure) -> bool:
         """Whether the failure is that of the present upload; an earlier one says nothing of it."""
@@ -90,8 +124,8 @@ def with_upload(row: PhotoRow, event: PhotoUploaded, version: Version) -> PhotoR
     return _with_url(_with_metadata(row, event.metadata.given(), version), event.url, version)
 
 
-def with_edit(row: PhotoRow, event: PhotoEdited, version: Version) -> PhotoRow:
-    """`row` after an edit of metadata; the edit may come before its upload."""
+def with_edit(row: PhotoRow, event: PhotoEdited | VisibilityChanged, version: Version) -> PhotoRow:
+    """`row` after a change of metadata, visibility among it; the change may come before its upload."""
     return _with_metadata(row, event.metadata.given(), version)
 
 
@@ -111,11 +145,12 @@ def with_deletion(row: PhotoRow, version: Version) -> PhotoRow:
             height_px=row.height_px,
             label_indices=row.label_indices,
             label_scores=row.label_scores,
+            signature=row.signature,
         )
     return replace(kept, metadata={name: entry for name, entry in row.metadata.items() if entry[1] > version})
 
 
-def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
+def with_embedding(row: PhotoRow, record: PhotoEmbedded, signature: str) -> PhotoRow:
     """`row` after its photo was embedded; an embedding older than what the row knows changes nothing."""
     if record.version <= max(row.embedding_version, row.deletion_version):
         return row
@@ -127,16 +162,17 @@ def with_embedding(row: PhotoRow, record: PhotoEmbedded) -> PhotoRow:
         height_px=record.height_px,
         label_indices=tuple(int(each) for each in record.label_indices[:ROW_LABELS]),
         label_scores=tuple(round(float(each), 4) for each in record.label_scores[:ROW_LABELS]),
+        signature=signature,
     )
     return _with_url(row, record.url, record.version)
 
 
-def with_event(row: PhotoRow, event: PhotoUploaded | PhotoEdited | PhotoDeleted, version: Version) -> PhotoRow:
-    """`row` after any event of `photo-activity`."""
+def with_event(row: PhotoRow, event: PhotoEvent, version: Version) -> PhotoRow:
+    """`row` after any event of its photo."""
     match event:
         case PhotoUploaded():
             return with_upload(row, event, version)
-        case PhotoEdited():
+        case PhotoEdited() | VisibilityChanged():
             return with_edit(row, event, version)
         case PhotoDeleted():
             return with_deletion(row, version)

@@ -46,22 +46,13 @@ class AlbumChanges:
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def row(self, photo_id: int) -> PhotoRow | None:
-        """The row of a photo that may be shown; None when it is unknown or deleted. Raises ServiceUnavailable."""
-        if not self._room.index.was_ready:
-            raise ServiceUnavailable(
-                "The album is not open yet",
-                received="tables and shards that are being recovered",
-                remedy="Ask again in a moment.",
-            )
-        row = self._row_ahead(photo_id)
-        # The log may be ahead of the table, after a restart and just after a deletion.
-        if row is None or not row.known or self._room.index.is_removed(photo_id, row.upload_version):
-            return None
-        return row
+        """The row of a photo that may be found; None when there is none, or a hidden one. Raises ServiceUnavailable."""
+        row = self._present_row(photo_id)
+        return None if row is None or row.hidden else row
 
     def known_row(self, photo_id: int) -> PhotoRow:
-        """The row of a photo that may be shown; raises PhotoNotFound and ServiceUnavailable."""
-        row = self.row(photo_id)
+        """The row of a photo, also a hidden one, for who knows its id; raises PhotoNotFound and ServiceUnavailable."""
+        row = self._present_row(photo_id)
         if row is None:
             raise PhotoNotFound(
                 f"There is no photo {photo_id}",
@@ -105,6 +96,19 @@ class AlbumChanges:
             async with self._changing(file.photo_id):
                 if self._is_deleted(file):
                     await asyncio.to_thread(self._room.uploads.forget, file.photo_id, file.path.as_uri())
+
+    def _present_row(self, photo_id: int) -> PhotoRow | None:
+        if not self._room.index.was_ready:
+            raise ServiceUnavailable(
+                "The album is not open yet",
+                received="tables and shards that are being recovered",
+                remedy="Ask again in a moment.",
+            )
+        row = self._row_ahead(photo_id)
+        # The log may be ahead of the table, after a restart and just after a deletion.
+        if row is None or not row.known or self._room.index.is_removed(photo_id, row.upload_version):
+            return None
+        return row
 
     def _deleted_files(self) -> list[PhotoFile]:
         return [file for file in scan_folder(self._room.uploads.root).photos if self._is_deleted(file)]

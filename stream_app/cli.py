@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from stream_app import __version__
+from stream_app.cli_applications import evaluate
+from stream_app.cli_ask import COMMANDS
 from stream_app.cli_bundles import bundles, export
 from stream_app.cli_index import index
-from stream_app.cli_joint import evaluate
 from stream_app.cli_lsh import lsh
 from stream_app.cli_projector import projector
 from stream_app.cli_redis import redis_commands
@@ -166,6 +167,8 @@ main.add_command(projector)
 main.add_command(redis_commands)
 main.add_command(train)
 main.add_command(words)
+for each in COMMANDS:
+    main.add_command(each)
 
 if __name__ == "__main__":
     main()

@@ -10,18 +10,24 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError
 
 from stream_app import kafka
+from stream_app.errors import EventRejected
 from stream_app.settings import Settings
-from stream_app.topics import activity_topic, dead_letters_topic
+from stream_app.topics import activity_topic, collections_topic, dead_letters_topic
 
 Headers = list[tuple[str, bytes]]
 REASON_CHARACTERS_MAX = 1000
 #: A message that was just small enough to be sent must still be so with these headers.
 KEPT_BYTES_MAX = 900_000
+#: The header of a record that is no letter, but says which one was replayed by itself.
+REPLAYED = "replayed"
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message as it was at `topic`/`partition`/`offset`; `value` is None where it was empty or too large."""
+    """A message as it was at `topic`/`partition`/`offset`; `value` is None where it was empty or too large.
+
+    `place` names the letter itself: its own partition and offset, as `2-15`.
+    """
 
     reason: str
     stage: str
@@ -31,6 +37,7 @@ class DeadLetter:
     time_ms: int
     key: bytes | None
     value: bytes | None
+    place: str = ""
 
     def __str__(self) -> str:
         key = (self.key or b"-").decode(errors="replace")
@@ -105,11 +112,39 @@ async def replay_dead_letters(settings: Settings) -> int:
             letters = await _unreplayed(reader, settings)
             letters = [each for each in letters if each.topic and each.value is not None]
             for letter in letters:
-                await _replay(producer, letter, activity_topic(settings))
+                await _replay(producer, letter, settings)
             await reader.commit({each: await reader.position(each) for each in reader.assignment()})
         except KafkaError as error:
             raise kafka.no_answer(settings, error) from error
     return len(letters)
+
+
+async def replay_dead_letter(settings: Settings, place: str) -> DeadLetter | None:
+    """Send one dead letter to where it came from, and return it; None where it is replayed already, or none.
+
+    What says so is a record behind it, which outlives it. Raises EventRejected for a letter without a value, and
+    ServiceUnavailable.
+    """
+    async with _reader(settings) as reader, kafka.producer(settings) as producer:
+        try:
+            letter = next((each for each in await _unreplayed(reader, settings) if each.place == place), None)
+            if letter is None:
+                return None
+            if not letter.topic or letter.value is None:
+                raise EventRejected(
+                    f"The dead letter {place} cannot be replayed",
+                    expected="a message that was kept whole",
+                    received="only its reason: it was empty, or too large to keep",
+                    remedy="Send the event anew from where it came.",
+                )
+            await _replay(producer, letter, settings)
+            note = [(REPLAYED, place.encode())]
+            await producer.send_and_wait(
+                dead_letters_topic(settings), b"", None, int(place.split("-")[0]), headers=note
+            )
+        except KafkaError as error:
+            raise kafka.no_answer(settings, error) from error
+    return letter
 
 
 def _reader(settings: Settings) -> Any:
@@ -125,18 +160,21 @@ async def _unreplayed(reader: AIOKafkaConsumer, settings: Settings) -> list[Dead
     here = [TopicPartition(topic, each) for each in range(settings.partition_count)]
     reader.assign(here)
     begins, ends = await reader.beginning_offsets(here), await reader.end_offsets(here)
-    letters: list[DeadLetter] = []
+    found: list[ConsumerRecord] = []
     for each in here:
         reader.seek(each, max(begins[each], await reader.committed(each) or 0))
     while waiting := [each for each in here if await reader.position(each) < ends[each]]:
         for records in (await reader.getmany(*waiting, timeout_ms=500)).values():
-            letters += map(_letter, records)
+            found += records
+    replayed = {value.decode() for record in found for name, value in record.headers if name == REPLAYED}
+    letters = [_letter(each) for each in found if all(name != REPLAYED for name, _ in each.headers)]
+    letters = [each for each in letters if each.place not in replayed]
     return sorted(letters, key=lambda each: (each.time_ms, each.topic, each.partition, each.offset))
 
 
-async def _replay(producer: AIOKafkaProducer, letter: DeadLetter, activity: str) -> None:
+async def _replay(producer: AIOKafkaProducer, letter: DeadLetter, settings: Settings) -> None:
     value = letter.value
-    if letter.topic == activity:
+    if letter.topic in (activity_topic(settings), collections_topic(settings)):
         value = _dated(value, letter.time_ms)
     known = await producer.partitions_for(letter.topic)
     partition = letter.partition if letter.partition in known else None
@@ -165,4 +203,5 @@ def _letter(record: ConsumerRecord) -> DeadLetter:
         time_ms=int(headers.get("time_ms", record.timestamp)),
         key=record.key,
         value=record.value or None,
+        place=f"{record.partition}-{record.offset}",
     )

@@ -62,7 +62,15 @@ class PhotoUnreachable(SightlineError):
 
 
 class QueryRejected(SightlineError):
-    """A request has a parameter that is missing, out of range, or of the wrong kind."""
+    """A request that cannot be answered as it stands."""
+
+
+class RequestMalformed(QueryRejected):
+    """A request is not as the contract says: something is missing, out of range, or of the wrong kind."""
+
+
+class IdempotencyKeyReused(SightlineError):
+    """An Idempotency-Key came with another request than before."""
 
 
 class UnknownWords(QueryRejected):
@@ -71,6 +79,10 @@ class UnknownWords(QueryRejected):
 
 class PhotoNotFound(SightlineError):
     """No such photo, or it was deleted."""
+
+
+class CollectionNotFound(SightlineError):
+    """No such gallery, quest or portfolio, or it was deleted; one that is empty is found."""
 
 
 class VectorRejected(SightlineError):

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
 from stream_app.errors import ServiceUnavailable, SettingsError
 from stream_app.settings import Settings
@@ -55,6 +56,11 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         "enable_auto_commit": False,
         "fetch_max_wait_ms": wait_ms,
     }
+
+
+def partition_of(key: bytes, partition_count: int) -> int:
+    """The partition that our producers and Java's choose for a key; librdkafka's does with `murmur2_random`."""
+    return (murmur2(key) & 0x7FFFFFFF) % partition_count
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,8 +30,15 @@ log = logging.getLogger(__name__)
 REPLAY_BATCH_SIZE = 512
 #: Words on which segments try how well words find their photos.
 WORD_EXAMPLES = 96
+#: Queries that are remembered, so that it can be measured how well they are answered.
+ASKED_KEPT = 32
+
+#: Fibonacci hashing (Knuth): neighbouring ids come to lie far apart.
+HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 Allow = Callable[[int], bool]
+#: A query vector, and whether it is of words.
+Asked = tuple[np.ndarray, bool]
 
 
 @dataclass
@@ -53,13 +61,19 @@ class LiveIndex:
         self._holdings: dict[int, _Holding] = {}
         self._opened = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._rebalances = 0
         #: Whether all was replayed once; from then on Redis answers for what is moving.
         self.was_ready = False
+        #: The newest queries, oldest first.
+        self.asked: deque[Asked] = deque(maxlen=ASKED_KEPT)
+        #: Records that Redis has not confirmed yet.
+        self.writes_waiting = 0
         # One writer at a time: shards allow many readers beside one writer.
         self._writing = asyncio.Lock()
 
     async def open(self, partitions: Iterable[int], log_id: str) -> None:
         """Hold just these partitions: seal and close the others, open what is new and replay what it lacks."""
+        rebalances = self._rebalances
         async with self._opening:
             await self.keep_only(partitions)
             new = [each for each in partitions if each not in self._holdings]
@@ -67,7 +81,8 @@ class LiveIndex:
                 self._holdings[partition] = _Holding(await asyncio.to_thread(self._open_shard, partition, log_id))
             await asyncio.gather(*(self._replay(partition) for partition in new))
             self.was_ready = True
-            self._opened.set()
+            if rebalances == self._rebalances:  # else these are no longer the partitions to wait for
+                self._opened.set()
 
     async def keep_only(self, partitions: Iterable[int]) -> None:
         """Seal and close the shards of all other partitions; what is sealed need not be replayed again."""
@@ -86,7 +101,8 @@ class LiveIndex:
         await self._opened.wait()
 
     def expect_partitions(self) -> None:
-        """A rebalance has begun: not ready until `open` has been through."""
+        """A rebalance has begun: not ready until an `open` of after it has been through."""
+        self._rebalances += 1
         self._opened.clear()
 
     @property
@@ -97,7 +113,11 @@ class LiveIndex:
     async def apply(self, partition: int, records: Sequence[EmbeddingRecord], next_offset: int) -> None:
         """Make `records` findable in Redis and in the shard, or gone from them; safe to repeat."""
         vectors = await asyncio.to_thread(self.search_vectors, records)
-        await self._until_redis_answers(lambda: self._write_buckets(partition, records, vectors))
+        self.writes_waiting += len(records)
+        try:
+            await self._until_redis_answers(lambda: self._write_buckets(partition, records, vectors))
+        finally:
+            self.writes_waiting -= len(records)
         async with self._writing:
             if holding := self._holdings.get(partition):
                 await asyncio.to_thread(_write_shard, holding.shard, records, vectors)
@@ -111,15 +131,18 @@ class LiveIndex:
         await self._buckets.remove_many(partition, [(photo_id, version)])
 
     async def search(
-        self, vector: np.ndarray, k: int, allow: Allow, *, is_word: bool = False
+        self, vector: np.ndarray, k: int, allow: Allow, *, is_word: bool = False, is_exact: bool = False
     ) -> tuple[list[Hit], dict[int, str]]:
         """The best `k` hits over all partitions, and which source answered for each: shard or buckets.
 
-        A word's vector lies where no photo does, and is searched for with the effort that this takes.
+        A word's vector lies where no photo does, and is searched for with the effort that this takes. `is_exact` asks
+        for all of the nearest: every vector is compared.
         """
+        recall = 1.0 if is_exact else None
+        self.asked.append((vector, is_word))
         ready = self._replayed()
         found = await asyncio.to_thread(
-            lambda: [shard.search(vector, k, allow=allow, outside=is_word) for shard in ready.values()]
+            lambda: [shard.search(vector, k, allow=allow, recall=recall, outside=is_word) for shard in ready.values()]
         )
         sources = dict.fromkeys(ready, "shard")
         for partition in set(range(self._settings.partition_count)) - set(ready):
@@ -140,6 +163,15 @@ class LiveIndex:
                 return vector
         return None
 
+    def sampled_vectors(self, count: int) -> np.ndarray:
+        """float32 [at most `count`, search_dimensions] of photos chosen at random, but the same each time."""
+        shards = list(self._replayed().values())
+        photo_ids = np.array([each for shard in shards for each in shard.photo_ids()], np.int64)
+        chosen = photo_ids[np.argsort(photo_ids.astype(np.uint64) * HASH_FACTOR, kind="stable")[:count]]
+        found = (shard.vector(int(each)) for each in chosen for shard in shards)
+        vectors = [vector for vector in found if vector is not None]
+        return np.array(vectors, np.float32).reshape(-1, self._space.search_dimensions)
+
     def is_removed(self, photo_id: int, since: Version) -> bool:
         """Whether the log says that a photo was deleted after the version `since`."""
         versions = (holding.shard.version(photo_id) for holding in self._holdings.values())
@@ -148,6 +180,10 @@ class LiveIndex:
     def photo_count(self) -> int:
         """The number of photos that a search can find in the open shards."""
         return sum(len(holding.shard) for holding in self._holdings.values())
+
+    def shards(self) -> dict[int, Shard]:
+        """The open shards by partition, also those that are still being replayed."""
+        return {number: each.shard for number, each in sorted(self._holdings.items())}
 
     def describe(self) -> dict[str, dict[str, int | bool]]:
         """Size and position of each open shard, for the stats."""
@@ -210,14 +246,16 @@ class LiveIndex:
         async for offset, record in self._embeddings.read(partition, holding.next_offset, end):
             batch.append(record)
             if len(batch) == REPLAY_BATCH_SIZE:
-                await asyncio.to_thread(self._write_replayed, holding.shard, batch)
+                await self._write_replayed(holding.shard, batch)
                 holding.next_offset, batch = offset + 1, []
-        await asyncio.to_thread(self._write_replayed, holding.shard, batch)
+        await self._write_replayed(holding.shard, batch)
         holding.next_offset = max(end, holding.next_offset)
         holding.replayed = True
 
-    def _write_replayed(self, shard: Shard, records: Sequence[EmbeddingRecord]) -> None:
-        _write_shard(shard, records, self.search_vectors(records))
+    async def _write_replayed(self, shard: Shard, records: Sequence[EmbeddingRecord]) -> None:
+        vectors = await asyncio.to_thread(self.search_vectors, records)
+        async with self._writing:  # a deletion, or a batch that began before the rebalance, may want to write too
+            await asyncio.to_thread(_write_shard, shard, records, vectors)
 
     def _seal(self, holding: _Holding) -> None:
         # The offset is read first: what is added meanwhile is sealed too, and replayed without harm.

@@ -149,15 +149,17 @@ _Answers = Callable[[int], bool]
 
 
 def faust_settings(settings: Settings) -> dict[str, Any]:
-    """Further keyword arguments of `faust.App` that make Faust work on Tansu; none on a real broker."""
-    if not settings.embedded_broker:
-        return {}
+    """Further keyword arguments of `faust.App`: a transport that loses nothing, and what makes Faust work on Tansu."""
     # Imported and named late: starting services must not load Faust.
     from faust.transport.drivers import TRANSPORTS
 
-    TRANSPORTS.aliases["tansu"] = "stream_app.tansu_transport:Transport"
-    return {
-        "broker_consumer": [f"tansu://{address}" for address in kafka.bootstrap(settings)],
+    scheme = "tansu" if settings.embedded_broker else "steady"
+    TRANSPORTS.aliases[scheme] = f"stream_app.{scheme}_transport:Transport"
+    addresses = [f"{scheme}://{address}" for address in kafka.bootstrap(settings)]
+    transport = {"broker_consumer": addresses, "broker_producer": addresses}
+    if not settings.embedded_broker:
+        return transport
+    return transport | {
         # Tansu's end offset is that of the last batch plus one: with longer batches recovery loses updates.
         "producer_max_batch_size": 1,
         "broker_session_timeout": 6.0,

@@ -1,4 +1,4 @@
-"""Sending a folder of photos, or a file of events, to `photo-activity`; to repeat it does no harm.
+"""Sending a folder of photos, or a file of events, to the activity topics; to repeat it does no harm.
 
 Whatever a folder holds is sent each time, also what has not changed: the event carries the time of the file, so
 it is old news to whoever knows it, and it fills again whatever was lost in between.
@@ -17,7 +17,16 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream_app.activity import PhotoDeleted, PhotoUploaded, event_to_json, parse_event
+from stream_app.activity import (
+    Event,
+    PhotoDeleted,
+    PhotoUploaded,
+    UserDeleted,
+    event_key,
+    event_to_json,
+    parse_event,
+)
+from stream_app.collection_events import CollectionEvent, parse_collection_event
 from stream_app.errors import EventRejected, ServiceUnavailable, SettingsError
 from stream_app.folders import FolderScan, PhotoFile, event_time_ms, require_photos, scan_folder, watch_folder
 from stream_app.roots import publish_root
@@ -26,6 +35,8 @@ from stream_app.sent_photos import SentPhoto, SentPhotos, read_photo
 from stream_app.settings import Settings
 
 EVENT_SUFFIXES = (".jsonl", ".ndjson")
+#: How the types of those events begin that go to `collection-activity`.
+COLLECTION_TYPES = ("gallery.", "quest.")
 _READ_TOGETHER = 32
 _WORDS_MAX = 20
 
@@ -167,10 +178,13 @@ async def _publish_events(settings: Settings, source: Path, progress: bool) -> P
     async with activity_sender(settings) as sender:
         with _bar(Console(stderr=True), "Publishing", count, progress) as delivered:
             for _, line in _lines(source):
-                event = parse_event(line)
+                event = _parse(line)
                 value = line if event.time_ms is not None else _dated(line, time_ms)
-                await sender.send(event.photo_id, value, delivered)
-                deleted = isinstance(event, PhotoDeleted)
+                deleted = isinstance(event, PhotoDeleted | UserDeleted)
+                if isinstance(event, CollectionEvent):
+                    await sender.send_collection(event.collection_id, value, delivered)
+                else:
+                    await sender.send(event_key(event), value, delivered)
                 report += PublishReport(sent=not deleted, deleted=deleted)
             await sender.confirmed()
     return report
@@ -194,7 +208,7 @@ def _check_events(source: Path) -> int:
     count, bad, first = 0, 0, None
     for number, line in _lines(source):
         try:
-            parse_event(line)
+            _parse(line)
         except EventRejected as error:
             bad, first = bad + 1, first or (number, error)
         count += 1
@@ -210,6 +224,16 @@ def _check_events(source: Path) -> int:
     if not count:
         raise SettingsError(f"{source} holds no events", expected="one JSON object on each line")
     return count
+
+
+def _parse(line: bytes) -> Event | CollectionEvent:
+    """An event of either topic: its type says which. Raises EventRejected."""
+    try:
+        message = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return parse_event(line)  # which says what is wrong with it
+    kind = str(message.get("type", "")) if isinstance(message, dict) else ""
+    return parse_collection_event(line) if kind.startswith(COLLECTION_TYPES) else parse_event(line)
 
 
 def _lines(source: Path) -> Iterator[tuple[int, bytes]]:

@@ -1,4 +1,4 @@
-"""Sending many events to `photo-activity`: bounded in flight, counted when the broker has confirmed them."""
+"""Sending many events to the activity topics: bounded in flight, counted when the broker has confirmed them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from stream_app import kafka
+from stream_app.collection_events import collection_key
 from stream_app.records import photo_key
 from stream_app.settings import Settings
-from stream_app.topics import activity_topic, create_topics, topic_specs
+from stream_app.topics import activity_topic, collections_topic, create_topics, topic_specs
 
 IN_FLIGHT_MAX = 500
 
@@ -26,13 +27,19 @@ class ActivitySender:
         self._settings = settings
         self._unconfirmed: set[asyncio.Future[Any]] = set()
 
-    async def send(self, photo_id: int, event: bytes, delivered: Callable[[], object] = bool) -> None:
-        """Take one event; `delivered` is called when the broker has it. Raises ServiceUnavailable."""
+    async def send(self, key_id: int, event: bytes, delivered: Callable[[], object] = bool) -> None:
+        """Take one event of a photo or user; `delivered` is called when it is safe. Raises ServiceUnavailable."""
+        await self._send(activity_topic(self._settings), photo_key(key_id), event, delivered)
+
+    async def send_collection(self, collection_id: int, event: bytes, delivered: Callable[[], object] = bool) -> None:
+        """Take one event of a gallery or quest, as `send` takes a photo's."""
+        await self._send(collections_topic(self._settings), collection_key(collection_id), event, delivered)
+
+    async def _send(self, topic: str, key: bytes, event: bytes, delivered: Callable[[], object]) -> None:
         try:
             while len(self._unconfirmed) >= IN_FLIGHT_MAX:
                 await self._settle(asyncio.FIRST_COMPLETED)
-            topic = activity_topic(self._settings)
-            confirmed = await self._producer.send(topic, event, photo_key(photo_id))
+            confirmed = await self._producer.send(topic, event, key)
         except KafkaError as error:
             raise kafka.no_answer(self._settings, error) from error
         confirmed.add_done_callback(lambda done: done.cancelled() or done.exception() or delivered())
@@ -54,8 +61,9 @@ class ActivitySender:
 
 @asynccontextmanager
 async def activity_sender(settings: Settings) -> AsyncIterator[ActivitySender]:
-    """A sender, once the topic is there as it should be: a broker would make it with the wrong partitions."""
-    specs = [each for each in topic_specs(settings, "") if each.name == activity_topic(settings)]
+    """A sender, once the topics are there as they should be: a broker would make them with the wrong partitions."""
+    needed = activity_topic(settings), collections_topic(settings)
+    specs = [each for each in topic_specs(settings, "") if each.name in needed]
     await create_topics(settings, specs)
     async with kafka.producer(settings) as producer:
         yield ActivitySender(producer, settings)

@@ -59,6 +59,15 @@ class Settings:
     index_batch_size: int = _setting(500, "embeddings that are indexed together")
     index_batch_seconds: float = _setting(0.05, "how long a batch of embeddings waits to fill")
 
+    labels_produced: bool = _setting(True, "whether every photo's words and labels go to the topic photo-labels")
+    reply_topic_prefix: str = _setting(
+        "photo-replies", "begins, behind topic_prefix, the name of every topic that replies over Kafka may go to"
+    )
+    reply_bytes_max: int = _setting(900_000, "largest message of a reply over Kafka; more goes into several")
+    queries_at_once: int = _setting(32, "requests over Kafka that one worker works on at a time")
+    collect_batch_size: int = _setting(500, "events of galleries and quests that are worked on together")
+    collect_batch_seconds: float = _setting(0.02, "how long a batch of them waits to fill; suggestions wait as long")
+
     seal_interval_seconds: float = _setting(30.0, "how often the index looks for something to seal or merge")
     memtable_vectors_max: int = _setting(2_500, "vectors a shard keeps unsealed; each search compares all")
     search_recall: float = _setting(0.95, "how many of the nearest photos a search should find, of 1")
@@ -108,6 +117,7 @@ _RANGES = (
     ("encoder_batch_size", 1, 1024),
     ("encoder_timeout_seconds", 0.1, 600.0),
     ("index_batch_size", 1, 100_000),
+    ("collect_batch_size", 1, 100_000),
     ("memtable_vectors_max", 100, 1_000_000),
     ("search_recall", 0.5, 1.0),
     ("upload_bytes_max", 1_000, 2_000_000_000),
@@ -117,6 +127,9 @@ _RANGES = (
     ("fetch_timeout_seconds", 0.1, 600.0),
     ("embed_batch_seconds", 0.001, 60.0),
     ("index_batch_seconds", 0.001, 60.0),
+    ("reply_bytes_max", 10_000, 100_000_000),
+    ("queries_at_once", 1, 1_000),
+    ("collect_batch_seconds", 0.001, 60.0),
     ("seal_interval_seconds", 0.1, 3600.0),
 )
 

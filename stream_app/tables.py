@@ -1,4 +1,4 @@
-"""A Faust table whose writes can be awaited, keyed by photo."""
+"""Faust tables whose writes can be awaited, their rows kept as bytes; one is keyed by photo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 import faust
-from faust.streams import _current_event
+from faust.streams import _current_event, current_event
 from faust.types import EventT
 
 from stream_app.records import photo_key
@@ -16,7 +16,11 @@ from stream_app.records import photo_key
 Row = TypeVar("Row")
 
 
-class _ConfirmedTable(faust.Table):
+class PartitionMoved(Exception):
+    """The event was read before a rebalance; whoever has its partition now reads it again."""
+
+
+class ConfirmedTable(faust.Table):
     """Faust's table, remembering which changelog messages the broker has not confirmed yet.
 
     Faust sends the changelog "soon" and forgets about it, so an event could be acknowledged, and its offset
@@ -26,16 +30,33 @@ class _ConfirmedTable(faust.Table):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.unconfirmed: set[asyncio.Future] = set()
+        self.confirmed_offsets: dict[int, int] = {}
 
     def send_changelog(self, *args: Any, **kwargs: Any) -> Any:
         future = super().send_changelog(*args, **kwargs)
         self.unconfirmed.add(future)
-        future.add_done_callback(self.unconfirmed.discard)
+        future.add_done_callback(self._confirmed)
         return future
 
+    def on_key_set(self, key: bytes, value: bytes) -> None:
+        super().on_key_set(key, value)
+        # Faust's store in memory drops the rows of lost partitions, but only those that came from the changelog.
+        if (places := getattr(self.data, "_key_partition", None)) is not None:
+            places[key] = current_event().message.partition
 
-class RowTable(Generic[Row]):
-    """Rows of one kind by `photo_id`, kept in a changelog-backed Faust table as bytes."""
+    def _confirmed(self, future: asyncio.Future) -> None:
+        self.unconfirmed.discard(future)
+        if not future.cancelled() and not future.exception():
+            sent = future.result()
+            self.confirmed_offsets[sent.partition] = max(sent.offset, self.confirmed_offsets.get(sent.partition, -1))
+
+
+class KeyedRows(Generic[Row]):
+    """Rows of one kind, kept in a changelog-backed Faust table as bytes.
+
+    A row is written by the worker that has its partition, and by no other: what one wrote that has lost it could
+    lie behind a newer row in the changelog, and would be what the next recovery finds.
+    """
 
     def __init__(
         self,
@@ -45,30 +66,16 @@ class RowTable(Generic[Row]):
         partition_count: int,
         to_bytes: Callable[[Row], bytes],
         from_bytes: Callable[[bytes], Row],
+        kind: type[ConfirmedTable] = ConfirmedTable,
     ) -> None:
-        self._table = _ConfirmedTable(
-            app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None
-        )
+        self._table = kind(app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None)
         app.tables.add(self._table)
+        self._app = app
+        self._moving = False
+        app.on_partitions_revoked.connect(self._begin_move, weak=False)
+        app.on_partitions_assigned.connect(self._end_move, weak=False)
         self._to_bytes = to_bytes
         self._from_bytes = from_bytes
-
-    def get(self, photo_id: int) -> Row | None:
-        """The row of a photo, or None."""
-        data = self._table.get(photo_key(photo_id))
-        return None if data is None else self._from_bytes(data)
-
-    def set(self, event: EventT, photo_id: int, row: Row) -> None:
-        """Write a row because of `event`; call `confirmed` before the event is acknowledged.
-
-        Faust takes the partition of a row from the event at hand, which in a batch is the batch's last one:
-        hence the event is put back in place here.
-        """
-        token = _current_event.set(weakref.ref(event))
-        try:
-            self._table[photo_key(photo_id)] = self._to_bytes(row)
-        finally:
-            _current_event.reset(token)
 
     async def confirmed(self) -> None:
         """Return when the broker has confirmed every row written so far."""
@@ -77,3 +84,62 @@ class RowTable(Generic[Row]):
     def rows(self) -> Iterator[Row]:
         """Every row of the partitions that this worker owns, in no order."""
         return (self._from_bytes(data) for data in list(self._table.values()) if data is not None)
+
+    def _get(self, key: bytes) -> Row | None:
+        # Asked with an event at hand, RocksDB would look only into the partition of that event.
+        token = _current_event.set(None)
+        try:
+            data = self._table.get(key)
+        finally:
+            _current_event.reset(token)
+        return None if data is None else self._from_bytes(data)
+
+    def _set(self, event: EventT, key: bytes, row: Row | None) -> None:
+        """Write a row because of `event`, or take it away; raises PartitionMoved.
+
+        Faust takes the partition of a row from the event at hand, which in a batch is the batch's last one:
+        hence the event is put back in place here.
+        """
+        self.require_own(event)
+        token = _current_event.set(weakref.ref(event))
+        try:
+            if row is None:
+                del self._table[key]
+            else:
+                self._table[key] = self._to_bytes(row)
+        finally:
+            _current_event.reset(token)
+
+    def require_own(self, event: EventT) -> None:
+        """Raises PartitionMoved for an event of before the last rebalance."""
+        if self._moving or event.message.generation_id not in (None, self._app.consumer_generation_id):
+            raise PartitionMoved
+
+    async def _begin_move(self, *_: Any, **__: Any) -> None:
+        self._moving = True
+
+    async def _end_move(self, *_: Any, **__: Any) -> None:
+        self._moving = False
+
+
+class RowTable(KeyedRows[Row]):
+    """Rows of one kind by `photo_id`.
+
+    `watch` is told of each row that is written; rows that are recovered from the changelog it must look up itself.
+    """
+
+    def __init__(
+        self, app: faust.App, name: str, *, watch: Callable[[Row], None] | None = None, **options: Any
+    ) -> None:
+        super().__init__(app, name, **options)
+        self._watch = watch
+
+    def get(self, photo_id: int) -> Row | None:
+        """The row of a photo, or None."""
+        return self._get(photo_key(photo_id))
+
+    def set(self, event: EventT, photo_id: int, row: Row) -> None:
+        """Write a row because of `event`; call `confirmed` before the event is acknowledged. Raises PartitionMoved."""
+        self._set(event, photo_key(photo_id), row)
+        if self._watch:
+            self._watch(row)

@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 
 from models.word_tags import PhotoTags
 from stream_app import kafka
-from stream_app.activity import PhotoDeleted, parse_event
+from stream_app.activity import PhotoDeleted, UserDeleted, parse_event
 from stream_app.errors import EventRejected, SettingsError
 from stream_app.settings import Settings
 from stream_app.topics import activity_topic
@@ -49,5 +49,5 @@ def _note(photos: PhotoTags, record: ConsumerRecord) -> None:
         return
     if isinstance(event, PhotoDeleted):
         photos.forget(event.photo_id)
-    else:
+    elif not isinstance(event, UserDeleted):  # whose photos are deleted one by one as well
         photos.note(event.photo_id, event.metadata.tags)

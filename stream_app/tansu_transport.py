@@ -1,10 +1,12 @@
-"""Faust's Kafka transport with a fetch that does not make Tansu wait."""
+"""The same transport with a fetch that does not make Tansu wait."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from faust.transport.drivers import aiokafka
+
+from stream_app import laned_producer, steady_transport
 
 FETCH_WAIT_MS_MAX = 100
 
@@ -18,7 +20,7 @@ class _ConsumerThread(aiokafka.AIOKafkaConsumerThread):
         return consumer
 
 
-class _Consumer(aiokafka.Consumer):
+class _Consumer(steady_transport.Consumer):
     def _new_consumer_thread(self) -> aiokafka.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -27,3 +29,4 @@ class Transport(aiokafka.Transport):
     """What `tansu://` addresses are served by; see `stream_app.local_services.faust_settings`."""
 
     Consumer = _Consumer
+    Producer = laned_producer.Producer

@@ -21,8 +21,9 @@ DAY_MS = 24 * 60 * 60 * 1000
 #: Deletions must be remembered for longer than either: an event that can be read again may not bring a photo back.
 ACTIVITY_RETENTION_MS = 7 * DAY_MS
 DEAD_LETTERS_RETENTION_MS = 14 * DAY_MS
+REPLIES_RETENTION_MS = DAY_MS // 24
 #: The tables of the worker; Faust names their changelogs itself.
-TABLES = ("photos", "embedded")
+TABLES = ("photos", "embedded", "users", "galleries", "quests", "owners", "portfolios")
 VISIBLE_SECONDS_MAX = 20.0
 
 
@@ -46,6 +47,16 @@ def activity_topic(settings: Settings) -> str:
     return f"{settings.topic_prefix}photo-activity"
 
 
+def collections_topic(settings: Settings) -> str:
+    """Where what happens to galleries and quests comes in."""
+    return f"{settings.topic_prefix}collection-activity"
+
+
+def owners_topic(settings: Settings) -> str:
+    """From the agent that knows photos to the one that knows photographers: whose photo it is, keyed by user_id."""
+    return f"{settings.topic_prefix}photo-owners"
+
+
 def embeddings_topic(settings: Settings, vision_id: str) -> str:
     """The durable truth of one vision model."""
     return f"{settings.topic_prefix}photo-embeddings.{vision_id}"
@@ -56,6 +67,21 @@ def dead_letters_topic(settings: Settings) -> str:
     return f"{settings.topic_prefix}dead-letters"
 
 
+def queries_topic(settings: Settings) -> str:
+    """Where requests come in over Kafka."""
+    return f"{settings.topic_prefix}photo-queries"
+
+
+def reply_topic_prefix(settings: Settings) -> str:
+    """How the names of topics begin to which requests may be answered."""
+    return f"{settings.topic_prefix}{settings.reply_topic_prefix}"
+
+
+def labels_topic(settings: Settings) -> str:
+    """Where the words and labels of every findable photo go out."""
+    return f"{settings.topic_prefix}photo-labels"
+
+
 def changelog_topic(settings: Settings, table: str) -> str:
     """Faust's own name for the changelog of a table."""
     return f"{settings.app_id}-{table}-changelog"
@@ -64,15 +90,15 @@ def changelog_topic(settings: Settings, table: str) -> str:
 def topic_specs(settings: Settings, vision_id: str) -> list[TopicSpec]:
     """Every topic that a worker with this vision model reads or writes."""
     return [
-        # The broker's clock, where it can: a version may not be later than the moment its event came in.
-        _kept_for(
-            settings,
-            activity_topic(settings),
-            ACTIVITY_RETENTION_MS,
-            {"message.timestamp.type": "LogAppendTime"},
-        ),
+        _activity(settings, activity_topic(settings)),
         _compacted(settings, embeddings_topic(settings, vision_id)),
+        # Not compacted: each event of a collection counts, not the last; what must survive is in the changelogs.
+        _activity(settings, collections_topic(settings)),
+        _kept_for(settings, owners_topic(settings), ACTIVITY_RETENTION_MS),
         _kept_for(settings, dead_letters_topic(settings), DEAD_LETTERS_RETENTION_MS),
+        # By the broker's clock again: how old a request is must not hang on its caller's.
+        _kept_for(settings, queries_topic(settings), DAY_MS, {"message.timestamp.type": "LogAppendTime"}),
+        *([_compacted(settings, labels_topic(settings))] if settings.labels_produced else []),
         *(_compacted(settings, changelog_topic(settings, table)) for table in TABLES),
     ]
 
@@ -94,10 +120,25 @@ async def create_topics(settings: Settings, specs: Sequence[TopicSpec]) -> None:
         await _check_policies(admin, specs)
 
 
+async def reply_topic(settings: Settings, name: str) -> int:
+    """The partition count of a caller's topic for replies, which is made where it is missing."""
+    async with _admin(settings) as admin:
+        existing = await _partition_counts(admin)
+        if name not in existing:
+            await _create(admin, [_kept_for(settings, name, REPLIES_RETENTION_MS)])
+            existing = await _until_visible(admin, {name})
+        return existing[name]
+
+
 async def log_id(settings: Settings) -> str:
     """The broker's cluster id: offsets mean nothing in another cluster."""
     async with _admin(settings) as admin:
         return str((await admin.describe_cluster())["cluster_id"])
+
+
+def _activity(settings: Settings, name: str) -> TopicSpec:
+    # The broker's clock, where it can: a version may not be later than the moment its event came in.
+    return _kept_for(settings, name, ACTIVITY_RETENTION_MS, {"message.timestamp.type": "LogAppendTime"})
 
 
 def _kept_for(settings: Settings, name: str, retention_ms: int, further: Mapping[str, str] | None = None) -> TopicSpec:

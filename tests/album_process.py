@@ -151,6 +151,12 @@ class AlbumProcess:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
 
+    def ask(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        """The JSON answer to a JSON question, which must succeed."""
+        status, answer = self.send(method, path, json.dumps(body).encode(), "application/json")
+        assert status == 200, answer
+        return answer
+
     def status(self, path: str) -> int:
         """Only the status of a GET."""
         return self.send("GET", path)[0]
@@ -162,6 +168,15 @@ class AlbumProcess:
     def until_findable(self, count: int) -> AlbumProcess:
         """Wait until exactly `count` photos can be found."""
         until(lambda: self._photo_count_or_none() == count, what=f"{count} photos findable")
+        return self
+
+    def until_tagged(self, *tags: str) -> AlbumProcess:
+        """Returns when there is a photo with each of the tags."""
+        wanted = set(tags)
+        until(
+            lambda: wanted <= {tag for photo in self.get("/api/photos?k=1000")["photos"] for tag in photo["tags"]},
+            what=f"photos with the tags {', '.join(tags)}",
+        )
         return self
 
     def names(self, path: str) -> list[str]:

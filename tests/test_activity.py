@@ -19,6 +19,9 @@ from stream_app.activity import (
     PhotoDeleted,
     PhotoEdited,
     PhotoUploaded,
+    UserDeleted,
+    VisibilityChanged,
+    event_key,
     event_to_json,
     parse_event,
     schema,
@@ -55,6 +58,20 @@ class TestValid:
     def test_a_deletion_needs_only_its_id(self) -> None:
         """Type and photo_id are all there is to say."""
         assert parsed(type="photo.deleted", url=None) == PhotoDeleted(7, None)
+
+    def test_a_photo_is_hidden_and_shown_by_an_event_of_its_own(self) -> None:
+        """Or it comes hidden with its upload."""
+        event = parsed(type="photo.visibility_changed", url=None, visibility="hidden")
+
+        assert event == VisibilityChanged(7, None, "hidden")
+        assert event.metadata.given() == {"visibility": "hidden"}
+        assert parsed(visibility="hidden").metadata == Metadata(visibility="hidden")
+
+    def test_a_user_is_deleted_by_the_user_id_alone(self) -> None:
+        """Which is the key of the message, too."""
+        event = parse_event(b'{"type": "user.deleted", "user_id": "9", "time": 5}', b"9")
+
+        assert event == UserDeleted(9, 5)
 
     def test_unknown_fields_are_ignored(self) -> None:
         """Producers may say more than we ask."""
@@ -111,14 +128,16 @@ _events = st.one_of(
         _metadata,
     ),
     st.builds(PhotoEdited, _ids, _times, _metadata),
+    st.builds(VisibilityChanged, _ids, _times, st.sampled_from(["public", "hidden"])),
     st.builds(PhotoDeleted, _ids, _times),
+    st.builds(UserDeleted, _ids, _times, st.booleans()),
 )
 
 
 @given(_events)
 def test_what_is_written_is_read_back(event: Event) -> None:
     """Every event survives the topic."""
-    assert parse_event(event_to_json(event), b"%d" % event.photo_id) == event
+    assert parse_event(event_to_json(event), b"%d" % event_key(event)) == event
 
 
 class TestRejected:
@@ -150,6 +169,20 @@ class TestRejected:
         """With what it should have been."""
         with pytest.raises(EventRejected, match=f"The event has no {name}; expected"):
             parsed(**{name: None})
+
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [("user.deleted", "user_id"), ("photo.visibility_changed", "visibility"), ("photo.deleted", "photo_id")],
+    )
+    def test_what_an_event_of_its_kind_must_have_is_named(self, kind: str, name: str) -> None:
+        """Each kind has its own."""
+        with pytest.raises(EventRejected, match=f"The event has no {name}; expected"):
+            parsed(**({"type": kind, "url": None} | ({"photo_id": None} if name == "photo_id" else {})))
+
+    def test_an_edit_that_would_change_the_visibility_is_told_how(self) -> None:
+        """To pass over it in silence would leave a photo public that its owner wants hidden."""
+        with pytest.raises(EventRejected, match=r"An edit cannot.*photo\.visibility_changed"):
+            parsed(type="photo.edited", url=None, visibility="hidden")
 
     @pytest.mark.parametrize(
         "photo_id", [True, False, 5.0, -1, 2**63, 2**64, "-1", "01", "5\n", " 5", "", "٣", "1e3", [5], {}]
@@ -196,6 +229,8 @@ class TestRejected:
             ("title", 5),
             ("tags", "harbour"),
             ("tags", ["x"] * 101),
+            ("visibility", "private"),
+            ("visibility", True),
         ],
     )
     def test_a_field_of_another_kind_is_named(self, name: str, value: object) -> None:
@@ -225,6 +260,11 @@ class TestRejected:
         with pytest.raises(EventRejected, match="key of the message is not its photo_id"):
             parse_event(orjson.dumps(UPLOAD), key)
 
+    def test_the_key_of_a_users_event_is_the_user_id(self) -> None:
+        """One user's deletions share a partition."""
+        with pytest.raises(EventRejected, match="key of the message is not its user_id"):
+            parse_event(b'{"type": "user.deleted", "user_id": 9}', b"7")
+
     @given(st.binary(max_size=200))
     def test_no_bytes_whatever_raise_anything_else(self, value: bytes) -> None:
         """One bad message must never stop the stream."""
@@ -240,7 +280,7 @@ class TestSchema:
 
     def test_its_examples_are_events(self) -> None:
         """All of them, so nobody copies a wrong one."""
-        assert len([parse_event(orjson.dumps(each)) for each in schema()["examples"]]) == 3
+        assert len([parse_event(orjson.dumps(each)) for each in schema()["examples"]]) == 5
 
     def test_every_field_is_described(self) -> None:
         """A schema is documentation."""

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.activity import Metadata, PhotoDeleted, PhotoEdited, PhotoUploaded
-from stream_app.catalogue import Failure, PhotoRow, joined, with_deletion, with_embedding, with_event
+from stream_app.activity import Metadata, PhotoDeleted, PhotoEdited, PhotoUploaded, VisibilityChanged
+from stream_app.catalogue import Failure, PhotoRow, UserRow, joined, with_deletion, with_embedding, with_event
 from stream_app.records import PhotoEmbedded, PhotoRemoved
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version
 
@@ -29,6 +29,11 @@ def edited(time_ms: int, **metadata: object) -> tuple[PhotoEdited, Version]:
     return PhotoEdited(7, time_ms, Metadata(**metadata)), at(time_ms)
 
 
+def shown(time_ms: int, visibility: str) -> tuple[VisibilityChanged, Version]:
+    """A change of visibility and its version."""
+    return VisibilityChanged(7, time_ms, visibility), at(time_ms)
+
+
 def deleted(time_ms: int) -> tuple[PhotoDeleted, Version]:
     """A deletion and its version."""
     return PhotoDeleted(7, time_ms), at(time_ms, KIND_DELETED)
@@ -45,7 +50,7 @@ def merged(facts: list) -> PhotoRow:
     row = EMPTY
     for fact in facts:
         if isinstance(fact, PhotoEmbedded):
-            row = with_embedding(row, fact)
+            row = with_embedding(row, fact, "00ff" * 16)
         elif isinstance(fact, PhotoRemoved):
             row = with_deletion(row, fact.version)
         else:
@@ -59,6 +64,7 @@ facts = st.lists(
         moments.map(uploaded),
         moments.map(lambda t: uploaded(t, title=f"upload {t}")),
         moments.map(lambda t: edited(t, tags=(f"edit {t}",))),
+        moments.map(lambda t: shown(t, "hidden")),
         moments.map(deleted),
         moments.map(embedded),
     ),
@@ -149,6 +155,48 @@ class TestEdits:
     def test_an_edit_alone_makes_no_photo(self):
         """There is nothing to show yet."""
         assert not merged([edited(1, title="what of?")]).known
+
+
+class TestVisibility:
+    """A hidden photo is there, but in no search."""
+
+    def test_a_photo_is_public_until_something_else_is_said(self):
+        """And says that it is hidden afterwards."""
+        before, after = merged([uploaded(1), embedded(1)]), merged([uploaded(1), embedded(1), shown(2, "hidden")])
+
+        assert (before.findable, before.hidden) == (True, False)
+        assert (after.findable, after.hidden, after.known) == (False, True, True)
+
+    def test_the_newest_word_counts_in_whatever_order_they_come(self):
+        """Also before the upload; and an upload that says nothing of it leaves it as it is."""
+        assert merged([shown(5, "hidden"), uploaded(3), embedded(3), shown(4, "public")]).hidden
+        assert merged([uploaded(1, visibility="hidden"), shown(2, "public"), uploaded(3), embedded(3)]).findable
+
+    def test_a_photo_that_comes_back_after_its_deletion_is_public(self):
+        """Nothing of the photo before is left."""
+        assert merged([uploaded(1), shown(2, "hidden"), deleted(3), uploaded(4), embedded(4)]).findable
+
+
+class TestUsers:
+    """Whose deletion takes a photo along."""
+
+    def test_a_photo_goes_with_its_user_when_it_was_uploaded_by_then(self):
+        """At the very millisecond, too; and not when it came later, or is another one's."""
+        row = merged([uploaded(3, user_id=9)])
+
+        assert [row.went_with(UserRow(9, time_ms)) for time_ms in (2, 3, 4)] == [False, True, True]
+        assert not row.went_with(UserRow(8, 4))
+        assert not merged([uploaded(3)]).went_with(UserRow(9, 4))
+
+    def test_a_photo_belongs_to_whom_its_newest_event_names(self):
+        """Wherever the name comes from."""
+        row = merged([uploaded(1, user_id=9), edited(2, user_id=8)])
+
+        assert [row.went_with(UserRow(user_id, 5)) for user_id in (8, 9)] == [True, False]
+
+    def test_a_user_survives_the_table(self):
+        """What is read back from bytes is what was written."""
+        assert UserRow.from_bytes(UserRow(9, 5).to_bytes()) == UserRow(9, 5)
 
 
 class TestFailures:

@@ -12,9 +12,8 @@ import pytest
 from colours import colour_photo
 from faust_events import faust_event
 
-from agents.cataloguing import catalogue_batch
+from agents.cataloguing import CatalogueRoom, catalogue_batch
 from models.bundle import read_manifest
-from models.encoder_process import ProcessEncoder
 from models.space import Space
 from stream_app import topics
 from stream_app.activity import Event, PhotoDeleted
@@ -23,11 +22,11 @@ from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import EventRejected, PhotoNotFound
 from stream_app.index.buckets import RedisBuckets
+from stream_app.live_album import AlbumRoom, LiveAlbum
 from stream_app.live_index import LiveIndex
 from stream_app.local_services import faust_settings
 from stream_app.photos import PhotoReader
 from stream_app.redis_client import connect, first_planes
-from stream_app.search import AlbumRoom, LiveAlbum
 from stream_app.settings import Settings
 from stream_app.tables import RowTable
 from stream_app.uploads import UploadStore
@@ -81,7 +80,6 @@ def album(room: ChangeRoom, tiny_bundle: Path) -> LiveAlbum:
     return LiveAlbum(
         AlbumRoom(
             space=Space.load(tiny_bundle),
-            encoder=ProcessEncoder(tiny_bundle),
             index=room.index,
             rows=room.rows,
             changes=AlbumChanges(room),
@@ -197,7 +195,8 @@ class TestErasing:
 
 async def catalogue(room: ChangeRoom, event: Event) -> None:
     """Let the cataloguing agent take in an event that did not come from the album."""
-    await catalogue_batch([faust_event(event, room.activity, offset=1_000, time_ms=now_ms())], room.rows)
+    at_work = CatalogueRoom(room.activity, room.rows, users=None, dead_letters=None, partition_count=4)
+    await catalogue_batch([faust_event(event, room.activity, offset=1_000, time_ms=now_ms())], at_work)
 
 
 def now_ms() -> int:

@@ -13,11 +13,18 @@ from aiokafka import TopicPartition
 
 from stream_app import kafka
 from stream_app.activity import parse_event
-from stream_app.dead_letters import KEPT_BYTES_MAX, DeadLetters, list_dead_letters, replay_dead_letters
-from stream_app.errors import ServiceUnavailable
+from stream_app.collection_events import parse_collection_event
+from stream_app.dead_letters import (
+    KEPT_BYTES_MAX,
+    DeadLetters,
+    list_dead_letters,
+    replay_dead_letter,
+    replay_dead_letters,
+)
+from stream_app.errors import EventRejected, ServiceUnavailable
 from stream_app.local_services import faust_settings
 from stream_app.settings import Settings
-from stream_app.topics import create_topics, topic_specs
+from stream_app.topics import collections_topic, create_topics, topic_specs
 
 TIME_MS = 1_795_472_160_000
 UPLOAD = orjson.dumps({"type": "photo.uploaded", "photo_id": 7, "url": "https://example.org/7.jpg"})
@@ -102,6 +109,19 @@ async def test_a_replayed_event_keeps_the_time_at_which_it_first_came(
     assert parse_event(value, key).time_ms == TIME_MS
 
 
+async def test_an_event_of_a_collection_keeps_its_time_too(settings: Settings, dead_letters: DeadLetters) -> None:
+    """For the same reason: a removal may have come since."""
+    added = orjson.dumps({"type": "gallery.photo_added", "gallery_id": 7, "photo_id": 1})
+    source = event(settings, added)
+    source.message.topic = collections_topic(settings)
+    await dead_letters.put(source, "collect", "unexpected trouble")
+
+    await replay_dead_letters(settings)
+
+    [record] = [each async for each in kafka.read_topic(settings, collections_topic(settings))]
+    assert parse_collection_event(record.value, record.key).time_ms == TIME_MS
+
+
 async def test_a_dead_letter_is_replayed_once(settings: Settings, dead_letters: DeadLetters) -> None:
     """The second replay has nothing to do, and the list is empty, until a new letter comes."""
     await dead_letters.put(event(settings, UPLOAD), "fetch", "first")
@@ -112,6 +132,48 @@ async def test_a_dead_letter_is_replayed_once(settings: Settings, dead_letters: 
 
     await dead_letters.put(event(settings, UPLOAD), "fetch", "second")
     assert [each.reason for each in await list_dead_letters(settings)] == ["second"]
+
+
+async def test_one_letter_is_replayed_by_itself(settings: Settings, dead_letters: DeadLetters) -> None:
+    """The others stay, and it does not come back: neither in the list nor with those that are replayed together."""
+    for photo_id in (1, 2, 3):
+        upload = orjson.dumps(orjson.loads(UPLOAD) | {"photo_id": photo_id, "time": 5})
+        await dead_letters.put(event(settings, upload, photo_id, TIME_MS + photo_id), "fetch", f"reason {photo_id}")
+    second = (await list_dead_letters(settings))[1]
+
+    replayed = await replay_dead_letter(settings, second.place)
+
+    assert replayed == second and second.reason == "reason 2"
+    assert [each.reason for each in await list_dead_letters(settings)] == ["reason 1", "reason 3"]
+    assert await replay_dead_letter(settings, second.place) is None
+    assert await replay_dead_letters(settings) == 2
+    values = [orjson.loads(value)["photo_id"] for _, _, value in await activity(settings)]
+    assert values == [2, 1, 3]
+    assert await list_dead_letters(settings) == []
+
+
+async def test_a_letter_that_fails_again_is_another_letter(settings: Settings, dead_letters: DeadLetters) -> None:
+    """It has a place of its own, and can be replayed too."""
+    await dead_letters.put(event(settings, UPLOAD), "fetch", "first")
+    [first] = await list_dead_letters(settings)
+    await replay_dead_letter(settings, first.place)
+    await dead_letters.put(event(settings, UPLOAD), "fetch", "again")
+
+    [again] = await list_dead_letters(settings)
+    assert again.reason == "again" and again.place != first.place
+    assert await replay_dead_letter(settings, again.place) == again
+
+
+async def test_a_letter_that_was_not_kept_whole_is_not_replayed(settings: Settings, dead_letters: DeadLetters) -> None:
+    """It says so, and stays in the list; a place where no letter lies is none."""
+    await dead_letters.put(event(settings, bytes(KEPT_BYTES_MAX + 1)), "validate", "The event is too large")
+    [letter] = await list_dead_letters(settings)
+
+    with pytest.raises(EventRejected, match="cannot be replayed"):
+        await replay_dead_letter(settings, letter.place)
+
+    assert await list_dead_letters(settings) == [letter]
+    assert await replay_dead_letter(settings, "3-99") is None
 
 
 async def test_a_message_too_large_to_keep_still_leaves_word(settings: Settings, dead_letters: DeadLetters) -> None:

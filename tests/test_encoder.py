@@ -21,7 +21,7 @@ from models.bundle import build_tiny_bundle, read_manifest
 from models.encoder import BATCH_SIZES, LABELS_KEPT, Encoding, LocalEncoder
 from models.encoder_process import ProcessEncoder
 from models.tiny import COLOURS
-from stream_app.errors import BundleError, EncoderFailed, PhotoRejected
+from stream_app.errors import BundleError, EncoderFailed, EncoderUnavailable, PhotoRejected
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -197,6 +197,36 @@ async def test_an_encoder_that_cannot_start_says_why(tmp_path: Path) -> None:
         await ProcessEncoder(bundle_dir).start()
 
 
+async def test_an_encoder_that_is_closed_while_it_starts_ends_quietly(bundle_dir: Path) -> None:
+    """A worker that is told to stop has not crashed; what still asks for answers is told that there are none."""
+    encoder = ProcessEncoder(bundle_dir)
+    starting = asyncio.create_task(encoder.start())
+    asking = asyncio.create_task(encoder.encode_images([colour_photo("red")]))
+    while encoder.pid is None:
+        await asyncio.sleep(0)
+    await encoder.close()
+
+    assert await starting is None
+    with pytest.raises(EncoderUnavailable):
+        await asking
+    assert encoder.pid is None
+
+
+async def test_a_signal_to_the_whole_group_leaves_the_end_of_the_child_to_its_parent(
+    process_encoder: ProcessEncoder,
+) -> None:
+    """From its first moment on: the parent stops in order, and may want an answer until then."""
+    starting = asyncio.create_task(process_encoder.start())
+    while process_encoder.pid is None:
+        await asyncio.sleep(0)
+    os.kill(process_encoder.pid, signal.SIGTERM)
+    await starting
+    os.kill(process_encoder.pid, signal.SIGTERM)
+    [answer] = await process_encoder.encode_images([colour_photo("red")])
+
+    assert best_label(answer) == "red"
+
+
 def test_the_child_ends_when_its_parent_is_killed(bundle_dir: Path) -> None:
     """kill -9 of the worker leaves no orphan behind."""
     code = (
@@ -212,6 +242,19 @@ def test_the_child_ends_when_its_parent_is_killed(bundle_dir: Path) -> None:
         parent.kill()
 
     assert _ends_within(child_pid, seconds=20)
+
+
+def test_a_parent_that_forgets_to_close_its_encoder_ends_all_the_same(bundle_dir: Path) -> None:
+    """And its child with it, though that one ignores what multiprocessing would end it by."""
+    code = (
+        "import asyncio; from pathlib import Path; from models.encoder_process import ProcessEncoder\n"
+        "if __name__ == '__main__':\n"
+        f"    encoder = ProcessEncoder(Path({str(bundle_dir)!r}))\n"
+        "    asyncio.run(encoder.start()); print(encoder.pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=60)
+
+    assert _ends_within(int(done.stdout), seconds=20)
 
 
 def _ends_within(pid: int, seconds: float) -> bool:

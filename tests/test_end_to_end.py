@@ -186,6 +186,58 @@ class TestOrderAndRepetition:
         assert worker.metric("sightline_photos_embedded_total") == 9
 
 
+class TestOwners:
+    """What photographers may ask for besides deleting a photo."""
+
+    def test_a_hidden_photo_is_in_no_answer_until_it_is_shown_again(self, worker, tmp_path):
+        """Whoever knows its id sees that it is hidden; nobody looks at it again."""
+        worker.run("publish", str(colour_folder(tmp_path / "photos", 2)))
+        worker.until_findable(8)
+        shown, hidden = (str(folder_photo_id(f"red-{number}.png")) for number in (0, 1))
+
+        def set_visibility(visibility):
+            event = {"type": "photo.visibility_changed", "photo_id": hidden, "visibility": visibility}
+            worker.run("publish", str(write_events(tmp_path / "events.jsonl", [event])))
+
+        set_visibility("hidden")
+        until(lambda: worker.get(f"/api/photos/{hidden}")["state"] == "hidden", what="the hiding")
+        paths = ("/api/search?q=red", f"/api/photos/{shown}/related")
+        found = [hidden in worker.album(), *("red-1.png" in worker.names(path) for path in paths)]
+        set_visibility("public")
+        until(lambda: worker.get(f"/api/photos/{hidden}")["state"] == "findable", what="the showing")
+        found_again = ["red-1.png" in worker.names(path) for path in paths]
+
+        assert (found, found_again) == ([False] * 3, [True] * 2)
+        assert until(lambda: hidden in worker.album(), what="the listing")
+        assert worker.metric("sightline_photos_embedded_total") == 8
+
+    def test_a_deleted_users_photos_go_and_stay_away(self, worker, tmp_path):
+        """In all partitions, after a restart, and when an old upload comes late; a later one lives."""
+        photos = colour_folder(tmp_path / "photos", 1)
+        worker.run("publish", str(photos))
+        worker.until_findable(4)
+        url = (photos / "red-0.png").as_uri()
+
+        def publish(*events):
+            worker.run("publish", str(write_events(tmp_path / "events.jsonl", events)))
+
+        def uploaded(photo_id, user_id, time):
+            return {"type": "photo.uploaded", "photo_id": photo_id, "user_id": user_id, "time": time, "url": url}
+
+        publish(*(uploaded(each, 9, 1000) for each in range(16)), uploaded(16, 8, 1000))
+        worker.until_findable(21)
+        publish({"type": "user.deleted", "user_id": 9, "time": 2000})
+        worker.until_findable(5)
+        worker.stop()
+        worker.start_again().ready()
+        publish(*(uploaded(each, 9, 1500) for each in range(20, 36)), uploaded(1, 9, 3000))
+        until(lambda: {"1", "16"} < worker.album().keys(), what="the photos that are left")
+        worker.until_findable(6)
+
+        assert {worker.status(f"/api/photos/{each}") for each in (0, 2, *range(20, 36))} == {404}
+        assert worker.run("dead-letters", "list") == ""
+
+
 @pytest.fixture
 def mortal(services: str, settings: Settings, tmp_path):
     """An album of 160 photos in the making, whose worker may be killed: a bare one, or one under `sightline up`.

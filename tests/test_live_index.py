@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,21 @@ async def test_a_damaged_shard_is_built_anew_from_the_log(
 
     assert await photos_of(log_settings, space) == 19
     assert f"{path} is damaged" in caplog.text and "Building partition 0 anew from the log" in caplog.text
+
+
+async def test_an_open_that_a_rebalance_overtakes_makes_nothing_ready(
+    log_settings: Settings, tiny_bundle: Path
+) -> None:
+    """Its partitions are those of before; what waits for the new ones goes on waiting."""
+    space = Space.load(tiny_bundle)
+    await send_embeddings(log_settings, space, 20)
+    index = live_index(log_settings, space)
+    overtaken = asyncio.create_task(index.open([0], "log"))
+    await asyncio.sleep(0)
+    index.expect_partitions()
+    await overtaken
+    assert not index.ready
+
+    await index.open([0], "log")
+    assert index.ready
+    await index.close()

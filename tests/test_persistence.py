@@ -8,6 +8,7 @@ import pytest
 
 from agents import persistence
 from agents.persistence import do_batch
+from stream_app.tables import PartitionMoved
 
 
 @dataclass
@@ -87,3 +88,17 @@ class TestDoBatch:
             await do_batch(work, events, "embed", pile)
 
         assert events[0].acks == 0
+
+    async def test_a_batch_whose_partitions_have_moved_is_left_to_their_new_owner(self):
+        """Neither acknowledged, nor a dead letter, nor tried again."""
+        events, pile, tries = [Event("a"), Event("b")], Pile(), []
+
+        async def work(batch):
+            tries.append(batch)
+            raise PartitionMoved
+
+        await do_batch(work, events, "catalogue", pile)
+
+        assert len(tries) == 1
+        assert [each.acks for each in events] == [0, 0]
+        assert pile.letters == []

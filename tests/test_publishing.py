@@ -15,12 +15,13 @@ from aiokafka import TopicPartition
 
 from stream_app import kafka
 from stream_app.activity import Event, PhotoDeleted, PhotoUploaded, parse_event
+from stream_app.collection_events import CollectionDeleted, PhotoEntered, parse_collection_event
 from stream_app.errors import EventRejected, ServiceUnavailable, SettingsError
 from stream_app.folders import folder_photo_id
 from stream_app.publishing import PublishReport, _Folder, publish
 from stream_app.roots import PublishedRoots
 from stream_app.settings import Settings
-from stream_app.topics import activity_topic, create_topics, topic_specs
+from stream_app.topics import activity_topic, collections_topic, create_topics, topic_specs
 
 UPLOAD = {"type": "photo.uploaded", "photo_id": 7, "time": 5, "url": "https://example.org/7.jpg"}
 
@@ -176,6 +177,21 @@ class TestEvents:
         assert await publish(log_settings, source, progress=False) == PublishReport(sent=1, deleted=1)
         assert {each.photo_id for each in await sent(log_settings)} == {7, 8}
 
+    async def test_events_of_collections_go_to_their_own_topic(self, log_settings: Settings, tmp_path: Path) -> None:
+        """One file may hold both; those without a time get that of the file."""
+        added = {"type": "gallery.photo_added", "gallery_id": 9, "photo_id": 7}
+        source = write_lines(tmp_path / "events.jsonl", UPLOAD, added, {"type": "quest.deleted", "quest_id": 9})
+
+        assert await publish(log_settings, source, progress=False) == PublishReport(sent=3)
+        assert {each.photo_id for each in await sent(log_settings)} == {7}
+        records = [each async for each in kafka.read_topic(log_settings, collections_topic(log_settings))]
+        events = [parse_collection_event(each.value, each.key) for each in records]
+        assert [(type(each), each.kind, each.collection_id) for each in events] == [
+            (PhotoEntered, "gallery", 9),
+            (CollectionDeleted, "quest", 9),
+        ]
+        assert {each.time_ms for each in events} == {source.stat().st_mtime_ns // 1_000_000}
+
     async def test_fields_that_we_ignore_are_passed_on(self, log_settings: Settings, tmp_path: Path) -> None:
         """Somebody else may read the topic."""
         await publish(log_settings, write_lines(tmp_path / "e.jsonl", UPLOAD | {"camera": "x"}), progress=False)
@@ -200,6 +216,13 @@ class TestEvents:
         source = write_lines(tmp_path / "events.jsonl", UPLOAD, b"", b"{no JSON", UPLOAD | {"photo_id": -1})
 
         with pytest.raises(EventRejected, match=r"events\.jsonl, line 3 \(and 1 more\): .*Nothing was sent"):
+            await publish(log_settings, source, progress=False)
+
+    async def test_a_bad_event_of_a_collection_is_named_as_such(self, log_settings: Settings, tmp_path: Path) -> None:
+        """It is no photo's event that lacks something."""
+        source = write_lines(tmp_path / "events.jsonl", {"type": "gallery.photo_added", "photo_id": 7})
+
+        with pytest.raises(EventRejected, match=r"line 1: The event has no gallery_id"):
             await publish(log_settings, source, progress=False)
 
     @pytest.mark.parametrize(

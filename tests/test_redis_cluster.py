@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import redis.asyncio
 from redis_cluster import running_cluster
 
 from stream_app.bucket_upkeep import expire, measure
@@ -17,6 +18,7 @@ from stream_app.index.buckets import Entry, RedisBuckets
 from stream_app.index.lsh import Hyperplanes
 from stream_app.index.upkeep_scripts import CHECK_BUCKETS, CHECK_PHOTOS
 from stream_app.redis_client import connect
+from stream_app.redis_health import look_at_redis
 from stream_app.settings import Settings
 from stream_app.versions import KIND_DELETED, Version
 
@@ -163,3 +165,15 @@ def test_a_password_in_an_address_is_not_repeated():
     with pytest.raises(SettingsError) as refused:
         connect(Settings(redis_url="redis+cluster://me:secret@host"))
     assert "secret" not in str(refused.value)
+
+
+async def test_the_health_of_a_cluster_is_that_of_its_masters_together(buckets, ports):
+    """The memory of all three."""
+    state = await look_at_redis(buckets.client)
+    each = []
+    for port in ports:
+        async with redis.asyncio.Redis(port=port) as client:
+            each.append((await look_at_redis(client)).memory_bytes)
+
+    assert state.reachable
+    assert state.memory_bytes > 2 * min(each)

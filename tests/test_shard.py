@@ -336,7 +336,7 @@ def test_a_search_keeps_the_snapshot_it_began_with(shard):
         fill(shard, vectors[first : first + 10], first)
         shard.seal()
     fill(shard, unit(5, seed=1), 40)
-    snapshot = shard._snapshot()
+    snapshot = shard.snapshot()
     how = Search(allow=None, recall=0.95, outside=False)
     before = snapshot.search(vectors[3], 50, how)
 

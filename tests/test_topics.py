@@ -77,11 +77,17 @@ class TestLogId:
 class TestSpecs:
     """`topic_specs`."""
 
-    def test_only_activity_and_dead_letters_are_thinned_out_by_age(self):
+    def test_only_what_happened_is_thinned_out_by_age(self):
         """Everything else is the newest of each key."""
         specs = topics.topic_specs(Settings(), VISION)
 
-        assert [spec.name for spec in specs if not spec.compacted] == ["photo-activity", "dead-letters"]
+        assert [spec.name for spec in specs if not spec.compacted] == [
+            "photo-activity",
+            "collection-activity",
+            "photo-owners",
+            "dead-letters",
+            "photo-queries",
+        ]
 
     def test_three_replicas_need_two_to_confirm(self):
         """Otherwise acks=all would mean one."""

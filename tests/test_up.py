@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from album_process import AlbumProcess, children_of, colour_folder, colour_photo, until
+from album_process import AlbumProcess, children_of, colour_folder, colour_photo, until, write_events
 
 from stream_app import topics
 from stream_app.embedded_log import kept_path
@@ -67,6 +67,22 @@ class TestWhatIsKept:
         assert reply["photo_id"] in before
         assert up.status(f"/api/photos/{red}") == 404
         assert up.metric("sightline_photos_embedded_total") == 0
+
+    def test_a_user_stays_deleted(self, up, tmp_path):
+        """What they uploaded before it is not let in afterwards either."""
+        url = (tmp_path / "photos" / "red-0.png").as_uri()
+        upload = {"type": "photo.uploaded", "photo_id": 1, "user_id": 9, "time": 1000, "url": url}
+        deletion = {"type": "user.deleted", "user_id": 9, "time": 2000}
+        up.run("publish", str(write_events(tmp_path / "events.jsonl", [deletion])))
+        until(lambda: _kept_counts(up.settings).get("users") == 4, what="the deletion in every partition on the disk")
+        up.kill()
+        until(lambda: not _listens(up.port), what="the worker ends with its parent")
+        up.start_again().ready().until_findable(12)
+        events = [upload, upload | {"photo_id": 2, "time": 3000}]
+        up.run("publish", str(write_events(tmp_path / "events.jsonl", events)))
+        until(lambda: up.status("/api/photos/2") == 200 and len(up.album()) == 13, what="what was uploaded since")
+
+        assert up.status("/api/photos/1") == 404
 
     def test_the_folder_is_followed(self, up, tmp_path):
         """New, changed and vanished files."""

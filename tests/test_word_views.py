@@ -14,6 +14,7 @@ from models.word_sources import word_source
 from models.words import Vocabulary
 
 BANCO = {"candidates": ["bank", "bench"], "context": ["garden", "chair", "wooden"]}
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +62,8 @@ async def test_king_without_man_with_woman_is_queen(client: Any, query: str) -> 
 
 
 @pytest.mark.parametrize("query", ["", "?k=3", "?q=", "?positive=,", "?q=king&positive=queen"])
-async def test_an_analogy_of_nothing_or_of_both_is_400(client: Any, query: str) -> None:
-    problem = await problem_of(await client.get(f"/api/words/analogy{query}"), 400)
+async def test_an_analogy_of_nothing_or_of_both_is_422(client: Any, query: str) -> None:
+    problem = await problem_of(await client.get(f"/api/words/analogy{query}"), 422)
 
     assert "negative=man" in problem["expected"]
 
@@ -75,7 +76,7 @@ async def test_only_unknown_words_are_422_and_named(client: Any, path: str) -> N
 @pytest.mark.parametrize("path", ["dog/similar", "analogy"])
 @pytest.mark.parametrize("k", ["0", "1001", "x"])
 async def test_a_k_that_cannot_be_is_400(client: Any, path: str, k: str) -> None:
-    problem = await problem_of(await client.get(f"/api/words/{path}?positive=dog&k={k}"), 400)
+    problem = await problem_of(await client.get(f"/api/words/{path}?k={k}"), 400)
 
     assert "1 to 1000" in problem["expected"]
 
@@ -124,13 +125,21 @@ async def test_a_context_of_unknown_words_is_422_with_their_count(client: Any) -
     ],
 )
 async def test_a_body_of_another_shape_is_400(client: Any, body: bytes) -> None:
-    problem = await problem_of(await client.post("/api/words/disambiguate", data=body), 400)
+    problem = await problem_of(await client.post("/api/words/disambiguate", data=body, headers=JSON), 400)
 
     assert problem["expected"] and problem["received"]
 
 
 async def test_a_body_without_end_is_413(client: Any) -> None:
     """It is not gathered first, nor parsed."""
-    reply = await client.post("/api/words/disambiguate", data=b'{"candidates": [' + b'"a",' * 40_000)
+    body = b'{"candidates": [' + b'"a",' * 40_000
+    reply = await client.post("/api/words/disambiguate", data=body, headers=JSON)
 
     await problem_of(reply, 413)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "image/png"])
+async def test_a_body_of_another_kind_is_415_with_advice(client: Any, kind: str) -> None:
+    reply = await client.post("/api/words/disambiguate", data=json.dumps(BANCO), headers={"Content-Type": kind})
+
+    assert "curl -H" in (await problem_of(reply, 415))["remedy"]

@@ -35,10 +35,15 @@ def vocabulary() -> Vocabulary:
         ("t-shirt", [(1, "t-shirt")]),
         ("red   t-shirt+hat", [(1, "red t-shirt"), (1, "hat")]),
         ("king \N{MINUS SIGN} man", [(1, "king"), (-1, "man")]),
+        ("sunset^2 beach", [(2, "sunset"), (1, "beach")]),
+        ("beach -people^.5 at night", [(1, "beach"), (-0.5, "people"), (1, "at night")]),
+        ('cold "ice  cream"^1.5', [(1, "cold"), (1.5, "ice cream")]),
+        ('-"red car" street', [(-1, "red car"), (1, "street")]),
+        ("photo:42^0.5 - dog cat", [(0.5, "photo:42"), (-1, "dog cat")]),
     ],
 )
-def test_a_query_is_read_as_signed_phrases(text: str, terms: list[tuple[int, str]]) -> None:
-    """A minus alone or before a word subtracts; within a word it is a hyphen."""
+def test_a_query_is_read_as_signed_phrases(text: str, terms: list[tuple[float, str]]) -> None:
+    """A minus alone or before a word subtracts, within a word it is a hyphen; weights and quotes make terms."""
     assert parse_terms(text) == terms
 
 
@@ -116,6 +121,20 @@ def test_a_query_without_a_direction_is_refused(text: str, vocabulary: Vocabular
     """Nothing, only signs, too much, and words that cancel out: each is told what was expected."""
     with pytest.raises(QueryRejected):
         embed_query(text, vocabulary)
+
+
+@pytest.mark.parametrize("text", ["dog^", "dog^x", "dog^0", "dog^101", "dog^-1", "dog^1e3", "dog^nan", '"dog"^'])
+def test_a_weight_that_is_none_is_refused(text: str, vocabulary: Vocabulary) -> None:
+    """The message names the word and what a weight may be."""
+    with pytest.raises(QueryRejected, match=r"weight of 'dog'.*above 0 and up to 100"):
+        embed_query(text, vocabulary)
+
+
+def test_a_weight_draws_the_query_towards_its_word(vocabulary: Vocabulary) -> None:
+    """Twice the weight is the word said twice."""
+    weighed = embed_query("dog^2 + king", vocabulary)
+
+    np.testing.assert_allclose(weighed.vector, embed_query("dog + dog + king", vocabulary).vector, atol=1e-6)
 
 
 def test_a_plus_that_an_address_lost_is_found_again(vocabulary: Vocabulary) -> None:

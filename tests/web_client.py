@@ -9,18 +9,22 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from memory_album import MemoryAlbum
+from memory_album import MemoryAlbum, MemorySearch
 
+from stream_app.contract.operations import handlers_of
+from stream_app.photo_answers import PhotoAnswers
 from stream_app.settings import Settings
 from stream_app.web import application_options, attach_web
+from stream_app.word_answers import WordAnswers
 
 
 @asynccontextmanager
-async def serving(album: MemoryAlbum, data_dir: Path, **settings: Any) -> AsyncIterator[TestClient]:
-    """A client of a running server; `settings` are those of the worker."""
+async def serving(album: MemoryAlbum, data_dir: Path, *desks: object, **settings: Any) -> AsyncIterator[TestClient]:
+    """A client of a running server; `desks` have further operations, `settings` are those of the worker."""
     chosen = Settings.from_environment({}, data_dir=data_dir, **settings)
     web_app = web.Application(**application_options(chosen))
-    attach_web(web_app, album, chosen)
+    ours = (MemorySearch(album), PhotoAnswers(album), WordAnswers(album.vocabulary))
+    attach_web(web_app, album, handlers_of([*ours, *desks]), chosen)
     async with TestClient(TestServer(web_app)) as client:
         yield client
 

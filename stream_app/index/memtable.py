@@ -35,6 +35,10 @@ class MemtableView(NamedTuple):
         """The version of the photo in `row`."""
         return self.versions[row]
 
+    def vector(self, row: int) -> np.ndarray:
+        """The vector in `row`, float32 [dimensions]."""
+        return self.vectors[row].astype(np.float32)
+
 
 class Memtable:
     """Rows are only ever appended: a newer version of a photo is a new row, and the older one dies."""

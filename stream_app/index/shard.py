@@ -147,7 +147,7 @@ class Shard:
         if k < 1:
             raise QueryRejected("k is out of range", expected="at least 1", received=str(k))
         wished = self.settings.recall if recall is None else recall
-        return self._snapshot().search(unit_vector(vector, self.dimensions), k, Search(allow, wished, outside))
+        return self.snapshot().search(unit_vector(vector, self.dimensions), k, Search(allow, wished, outside))
 
     def vector(self, photo_id: int) -> np.ndarray | None:
         """The photo's vector, float32 [dimensions], or None when it is not here."""
@@ -163,7 +163,7 @@ class Shard:
 
     def photo_ids(self) -> Iterator[int]:
         """Every photo that can be found, each once, in no order."""
-        return self._snapshot().photo_ids()
+        return self.snapshot().photo_ids()
 
     def needs_seal(self) -> bool:
         """Whether the memtable has grown beyond what a scan should cost."""
@@ -195,6 +195,11 @@ class Shard:
         finally:
             self._merge_lock.release()
 
+    @property
+    def merging(self) -> bool:
+        """Whether segments are being merged now."""
+        return self._merge_lock.locked()
+
     def close(self) -> None:
         """End a running merge and let go of the folder; what was not sealed is read again from the log."""
         self._writer.stop()
@@ -202,7 +207,7 @@ class Shard:
             self._current = None
             self._folder.close()
 
-    # What follows up to `_snapshot` is called with the lock held.
+    # What follows up to `snapshot` is called with the lock held.
 
     def _change(self) -> None:
         self._sequence += 1
@@ -243,7 +248,8 @@ class Shard:
                 places[int(wanted[at])] = Place(segment, int(rows[at]))
         return places
 
-    def _snapshot(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
+        """What can be found now, as one search sees it."""
         with self._lock:
             if self._current is None:
                 views = [memtable.view() for memtable in self._memtables if len(memtable)]

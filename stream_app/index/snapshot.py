@@ -64,13 +64,14 @@ class Snapshot:
     """The rows of these sources that die later than `sequence`: of each photo at most one."""
 
     def __init__(self, memtables: Sequence[MemtableView], lineup: Lineup, sequence: int) -> None:
+        self.memtables = memtables
+        self.segments = lineup.segments
+        self.sequence = sequence
         self._sources: list[MemtableView | Segment] = [*memtables, *lineup.segments]
         self._lineup = lineup
-        self._sequence = sequence
         described = [*(each.described() for each in memtables), *(each.described for each in lineup.segments)]
         self._described = np.stack(described) if described else np.empty((0, 0), np.int64)
         self._rows = sum(len(each.photo_ids) for each in self._sources)
-        self._memtable_count = len(memtables)
 
     def search(self, vector: np.ndarray, k: int, how: Search) -> list[Hit]:
         """The `k` best hits of a unit vector, float32 [dimensions]: by score, equal ones by photo id.
@@ -87,7 +88,7 @@ class Snapshot:
     def photo_ids(self) -> Iterator[int]:
         """Every living photo, each once."""
         for source in self._sources:
-            yield from map(int, source.photo_ids[source.died > self._sequence])
+            yield from map(int, source.photo_ids[source.died > self.sequence])
 
     def _asking(self, vector: np.ndarray, k: int, how: Search, allow: Callable[[int], bool]) -> list[Hit]:
         """A predicate is asked about the best, best first, and about more of them until `k` are allowed."""
@@ -108,17 +109,17 @@ class Snapshot:
             wider = min(WIDENING * wider, self._rows)
 
     def _best(self, vector: np.ndarray, k: int, how: Search, chosen: IdFilter | None) -> Best:
-        return sweep(self._described, self._efforts(k, how, chosen), wish_for(vector, self._sequence, chosen), k)
+        return sweep(self._described, self._efforts(k, how, chosen), wish_for(vector, self.sequence, chosen), k)
 
     def _efforts(self, k: int, how: Search, chosen: IdFilter | None) -> np.ndarray:
         """Those of the line-up, harder by as much as fewer of the neighbours are allowed."""
         if chosen is None:
-            return self._lineup.efforts(self._memtable_count, k, how.recall, outside=how.outside)
+            return self._lineup.efforts(len(self.memtables), k, how.recall, outside=how.outside)
         count = len(chosen.photo_ids)
         if not chosen.without and count <= max(LOOKED_UP_MAX, LOOKED_UP_SHARE * self._rows):
-            return self._lineup.efforts(self._memtable_count, k, EXACT_RECALL, outside=False)
+            return self._lineup.efforts(len(self.memtables), k, EXACT_RECALL, outside=False)
         allowed = max(1, self._rows - count if chosen.without else min(count, self._rows))
-        efforts = self._lineup.efforts(self._memtable_count, k, how.recall, outside=how.outside).copy()
+        efforts = self._lineup.efforts(len(self.memtables), k, how.recall, outside=how.outside).copy()
         efforts[:, [2, 3, 5, 6]] *= math.ceil(self._rows / allowed)
         return efforts
 

@@ -7,10 +7,12 @@ from urllib.parse import quote, unquote, urlsplit
 from aiohttp import web
 
 from stream_app.album import Album, Photo
+from stream_app.contract.uploads import SIDES_PX, ImageRequest
+from stream_app.contract.values import id_of
+from stream_app.in_time import in_time
 from stream_app.web.bodies import clean_name
-from stream_app.web.parameters import photo_id_of, side_of
+from stream_app.web.parameters import request_of
 from stream_app.web.photo_types import require_photo
-from stream_app.web.problems import in_time
 from stream_app.web.thumbnails import Thumbnails
 
 # A photo opened in a tab of its own is a document too: it may load and run nothing at all.
@@ -30,7 +32,8 @@ class ImageViews:
 
     async def image(self, request: web.Request) -> web.Response:
         """The original, or a thumbnail; 304 when the browser has this version already."""
-        photo_id, side_px = photo_id_of(request), side_of(request)
+        asked = request_of(ImageRequest, request)
+        photo_id, side_px = id_of(asked.photo_id), _rounded_up(asked.side)
         photo = await in_time(self._album.photo(photo_id))
         etag = f"{photo_id}-{photo.time_ms}-{side_px or 'original'}"
         if _has(request, etag):
@@ -63,6 +66,11 @@ def _original(photo: Photo, data: bytes) -> web.Response:
 
 def _file_name(photo: Photo) -> str:
     return clean_name(unquote(urlsplit(photo.url).path))
+
+
+def _rounded_up(side_px: int | None) -> int | None:
+    """The side that is made for one that is asked for."""
+    return None if side_px is None else next(each for each in SIDES_PX if each >= side_px)
 
 
 def _has(request: web.Request, etag: str) -> bool:

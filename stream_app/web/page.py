@@ -36,6 +36,7 @@ class PageViews:
         """Every route of the page."""
         return [
             web.get("/", self.index),
+            web.get("/ops", self.operators),
             web.get("/static/{name}", self.part),
             web.get("/faust", self.faust_stats),
         ]
@@ -47,6 +48,10 @@ class PageViews:
     async def index(self, request: web.Request) -> web.Response:
         """The page itself."""
         return self._reply(request, "index.html")
+
+    async def operators(self, request: web.Request) -> web.Response:
+        """The page for those who run it."""
+        return self._reply(request, "ops.html")
 
     async def part(self, request: web.Request) -> web.Response:
         """A style sheet, a module or the icon."""

@@ -1,36 +1,20 @@
-"""Errors as application/problem+json (RFC 9457): one table from our errors to HTTP statuses."""
+"""Errors over HTTP: every one becomes application/problem+json."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TypeVar
 
+import msgspec
 from aiohttp import web
 
 from stream_app import errors
+from stream_app.contract.problems import Problem, problem_of, status_of, unforeseen_problem
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Answer = TypeVar("Answer")
-
-ANSWER_SECONDS_MAX = 30.0
-
-# The first listed class of an error's ancestry decides. What is not listed is our own fault: 500.
-STATUSES: dict[type[BaseException], HTTPStatus] = {
-    errors.UnknownWords: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.QueryRejected: HTTPStatus.BAD_REQUEST,
-    errors.EventRejected: HTTPStatus.BAD_REQUEST,
-    errors.PhotoRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.PhotoNotFound: HTTPStatus.NOT_FOUND,
-    errors.PhotoUnreachable: HTTPStatus.BAD_GATEWAY,
-    errors.ServiceUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.EncoderFailed: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 
 
 class RequestRefused(errors.SightlineError):
@@ -41,22 +25,9 @@ class RequestRefused(errors.SightlineError):
         super().__init__(problem, **advice)
 
 
-async def in_time(answer: Awaitable[Answer]) -> Answer:
-    """The answer of the album; raises ServiceUnavailable when it takes too long, so that no request hangs."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            return await answer
-    except TimeoutError:
-        raise errors.ServiceUnavailable(
-            "the album did not answer in time",
-            expected=f"an answer within {ANSWER_SECONDS_MAX:.0f} s",
-            remedy="Try again; /readyz and /api/stats say what the worker is doing.",
-        ) from None
-
-
 def problem_response(error: errors.SightlineError, status: HTTPStatus) -> web.Response:
     """The problem+json body of an error that a person can act on."""
-    return _response(status, error.problem, error.expected, error.received, error.remedy)
+    return _response(problem_of(error, status))
 
 
 @web.middleware
@@ -82,56 +53,43 @@ async def answer_with_problems(request: web.Request, handler: Handler) -> web.St
 
 
 def _known_problem(request: web.Request, error: errors.SightlineError) -> web.Response:
-    status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
-    if status is None:
-        return _unforeseen_problem(request)
-    return problem_response(error, status)
+    status = status_of(error)
+    return _unforeseen_problem(request) if status is None else problem_response(error, status)
 
 
 def _unforeseen_problem(request: web.Request) -> web.Response:
     log.exception("%s %r failed", request.method, request.path)
-    return _response(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "the worker failed to answer",
-        remedy="Try again; if it stays, the worker's log says what happened.",
-    )
+    return _response(unforeseen_problem())
 
 
 def _plain_http_problem(request: web.Request, refusal: web.HTTPException) -> web.Response:
     status = HTTPStatus(refusal.status)
     if status == HTTPStatus.NOT_FOUND:
-        return _response(
-            status,
+        nothing = errors.SightlineError(
             "there is nothing at this address",
             received=_shown(request.path),
-            remedy="The page is at /.",
+            remedy="The page is at /, what can be asked at /api/docs.",
         )
+        return problem_response(nothing, status)
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = refusal.headers.get("Allow", "")
-        reply = _response(status, "this address does not take that method", allowed, request.method)
+        wrong = errors.SightlineError(
+            "this address does not take that method", expected=allowed, received=_shown(request.method)
+        )
+        reply = problem_response(wrong, status)
         reply.headers["Allow"] = allowed
         return reply
-    return _response(status, refusal.reason or status.phrase)
+    return problem_response(errors.SightlineError(refusal.reason or status.phrase), status)
 
 
-def _response(
-    status: HTTPStatus,
-    detail: str,
-    expected: str | None = None,
-    received: str | None = None,
-    remedy: str | None = None,
-) -> web.Response:
-    body = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": detail,
-        "expected": expected,
-        "received": received,
-        "remedy": remedy,
-    }
-    headers = {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json", headers=headers)
+def _response(problem: Problem) -> web.Response:
+    headers = {"Retry-After": "2"} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return web.Response(
+        status=problem.status,
+        body=msgspec.json.encode(problem),
+        content_type="application/problem+json",
+        headers=headers,
+    )
 
 
 def _shown(text: str, characters_max: int = 80) -> str:

@@ -7,14 +7,14 @@ import asyncio
 from aiohttp import web
 
 from stream_app.album import Album, Photo
+from stream_app.contract.uploads import SIDES_PX
+from stream_app.contract.workers import ProjectorRequest
+from stream_app.in_time import in_time
 from stream_app.projector import ProjectorExport
-from stream_app.web.parameters import count_of
-from stream_app.web.problems import in_time
-from stream_app.web.thumbnails import SIDES_PX, Thumbnails
+from stream_app.web.parameters import request_of
+from stream_app.web.thumbnails import Thumbnails
 from stream_app.web.zip_stream import zipped
 
-PHOTOS_DEFAULT, PHOTOS_MAX = 2_000, 10_000
-WORDS_DEFAULT, WORDS_MAX = 500, 10_000
 FOLDER = "sightline-projector"
 
 
@@ -32,11 +32,10 @@ class ProjectorView:
 
     async def download(self, request: web.Request) -> web.Response:
         """The newest `count` photos and the `words` most frequent words; the thumbnails are made while it is sent."""
-        count = count_of(request, "count", PHOTOS_DEFAULT, 1, PHOTOS_MAX)
-        word_count = count_of(request, "words", WORDS_DEFAULT, 0, WORDS_MAX)
-        points = await in_time(self._album.points(0, count))
+        asked = request_of(ProjectorRequest, request)
+        points = await in_time(self._album.points(0, asked.count))
         vocabulary = await in_time(self._album.vocabulary())
-        words = await asyncio.to_thread(vocabulary.frequent_answers, word_count)
+        words = await asyncio.to_thread(vocabulary.frequent_answers, asked.words)
         export = ProjectorExport(points, words, vocabulary, self._thumbnail, pixels_max=self._pixels_max)
         return web.Response(
             body=zipped(export.files(), FOLDER),

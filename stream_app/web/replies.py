@@ -1,70 +1,31 @@
-"""The album's answers as JSON; ids are decimal strings, as JavaScript loses a large number's last digits."""
+"""Answers of the contract as replies."""
 
 from __future__ import annotations
 
-import time
-from typing import Any
+import hashlib
+from http import HTTPStatus
 
-from stream_app.album import Classification, Photo, PhotoHit, Scored, SearchReply
+import msgspec
+from aiohttp import web
 
-SCORE_DIGITS = 6
-
-
-def photo_json(photo: Photo) -> dict[str, Any]:
-    """Everything about one photo."""
-    return {
-        "photo_id": str(photo.photo_id),
-        "url": photo.url,
-        "image_url": image_url(photo.photo_id),
-        "title": photo.title,
-        "tags": list(photo.tags),
-        "user_id": photo.user_id,
-        "width": photo.width_px,
-        "height": photo.height_px,
-        "labels": scored(photo.labels),
-        "words": scored(photo.words),
-        "state": photo.state,
-        "reason": photo.reason,
-        "time_ms": photo.time_ms,
-    }
+from stream_app.contract.values import Answer
 
 
-def search_json(reply: SearchReply, began_seconds: float) -> dict[str, Any]:
-    """The hits and how they came about; `began_seconds` is time.perf_counter() before the search."""
-    return {
-        "hits": [hit_json(hit) for hit in reply.hits],
-        "complete": reply.complete,
-        "shards": {str(partition): state for partition, state in reply.shards.items()},
-        "took_ms": round((time.perf_counter() - began_seconds) * 1000, 2),
-        "unknown_words": list(reply.unknown_words),
-    }
+def json_reply(answer: Answer, status: int = HTTPStatus.OK, **headers: str) -> web.Response:
+    """An answer as JSON."""
+    return web.Response(
+        body=msgspec.json.encode(answer), status=status, content_type="application/json", headers=headers
+    )
 
 
-def hit_json(hit: PhotoHit) -> dict[str, Any]:
-    """One hit; `score` is a cosine, rounded so that the same answer reads the same everywhere."""
-    return {
-        "photo_id": str(hit.photo_id),
-        "score": round(float(hit.score), SCORE_DIGITS),
-        "url": hit.url,
-        "image_url": image_url(hit.photo_id),
-        "title": hit.title,
-        "tags": list(hit.tags),
-        "labels": list(hit.labels),
-        "width": hit.width_px,
-        "height": hit.height_px,
-    }
-
-
-def classification_json(classification: Classification) -> dict[str, Any]:
-    """Labels and words of a photo, best first."""
-    return {"labels": scored(classification.labels), "words": scored(classification.words)}
-
-
-def image_url(photo_id: int) -> str:
-    """Where this worker serves the photo itself."""
-    return f"/api/photos/{photo_id}/image"
-
-
-def scored(pairs: list[Scored]) -> list[dict[str, Any]]:
-    """Names with their scores, in their order."""
-    return [{"name": name, "score": round(float(score), SCORE_DIGITS)} for name, score in pairs]
+def fixed_reply(request: web.Request, body: bytes, content_type: str) -> web.Response:
+    """What stays the same as long as the worker runs: the browser asks each time whether it has changed."""
+    etag = hashlib.sha256(body).hexdigest()[:20]
+    if any(each.value == etag for each in request.if_none_match or ()):
+        reply = web.Response(status=HTTPStatus.NOT_MODIFIED)
+    else:
+        reply = web.Response(body=body, content_type=content_type, charset="utf-8")
+        reply.enable_compression()
+    reply.etag = etag
+    reply.headers["Cache-Control"] = "no-cache"
+    return reply

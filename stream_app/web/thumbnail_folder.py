@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from stream_app.metrics import THUMBNAIL_BYTES
+
 #: A folder that is full is emptied to this share, so that it need not be looked through at every thumbnail.
 KEPT_SHARE = 0.9
 
@@ -64,6 +66,7 @@ class ThumbnailFolder:
                 self._bytes += added_bytes
             if self._bytes is None or self._bytes > self._bytes_max:
                 self._bytes = self._remove_oldest()
+            THUMBNAIL_BYTES.set(self._bytes)
 
     def _remove_oldest(self) -> int:
         """Bring the folder below its limit; returns how many bytes are left in it."""

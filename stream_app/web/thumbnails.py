@@ -12,9 +12,9 @@ from typing import TypeVar, TypeVarTuple
 from PIL import Image
 
 from models.decoding import decode_image
+from stream_app.metrics import THUMBNAILS
 from stream_app.web.thumbnail_folder import ThumbnailFolder
 
-SIDES_PX = (160, 320, 640, 1280)
 QUALITY_PERCENT = 80
 THREADS = 2
 
@@ -38,6 +38,7 @@ class Thumbnails:
         path = self._folder.path(photo_id, time_ms, side_px)
         stored = await self._in_thread(self._folder.read, path)
         if stored is not None:
+            THUMBNAILS.labels("kept").inc()
             return stored
         task = self._under_way.get(path)
         if task is None:
@@ -75,7 +76,7 @@ class Thumbnails:
         self._under_way.pop(path, None)
         # Looked at, so that asyncio does not report an error that nobody waited for any more.
         if not task.cancelled():
-            task.exception()
+            THUMBNAILS.labels("failed" if task.exception() else "made").inc()
 
     async def _in_thread(self, deed: Callable[[*Given], Made], *given: *Given) -> Made:
         return await asyncio.get_running_loop().run_in_executor(self._threads, deed, *given)

@@ -1,126 +1,158 @@
 // The grid of photos: each tile has its photo's shape before the photo arrives, so that nothing jumps.
+//
+// One tile at a time is in the order of the Tab key; arrows go from tile to tile, so that 600 photos are one stop.
 
-import { element } from "./elements.js";
+import { element, plural, stays } from "./elements.js";
+import { picture, ratioOf } from "./picture.js";
 
-const SIDES = [160, 320, 640, 1280];
-const RATIO_LOW = 0.45;
-const RATIO_HIGH = 3;
-
-export function ratioOf(photo) {
-  const ratio = photo.width > 0 && photo.height > 0 ? photo.width / photo.height : 1.5;
-  return Math.min(RATIO_HIGH, Math.max(RATIO_LOW, ratio));
-}
-
-export function fileName(photo) {
-  const last = (photo.url || "").split(/[?#]/)[0].split("/").pop();
-  try {
-    return decodeURIComponent(last);
-  } catch {
-    return last;
-  }
-}
-
-export function picture(photo, widthPx, lazy) {
-  const image = element("img", {
-    alt: describe(photo),
-    width: photo.width || 3,
-    height: photo.height || 2,
-    loading: lazy ? "lazy" : null,
-    decoding: "async",
-    draggable: "false",
-    sizes: `${Math.round(widthPx)}px`,
-    srcset: SIDES.map((side) => `${photo.image_url}?side=${side} ${widthAt(photo, side)}w`).join(", "),
-    src: `${photo.image_url}?side=320`,
-  });
-  image.addEventListener("error", () => image.replaceWith(absent(photo)), { once: true });
-  return image;
-}
+const ROW_PX = 250;
+const HOLLOW = [1.5, 0.75, 1.33, 1.78, 1, 1.5, 0.66, 1.5, 1.33, 1.9, 0.8, 1.5, 1.4, 0.75, 1.6, 1.33, 1, 1.5];
 
 export class Grid {
-  constructor(list, { linkTo, onOpen }) {
-    this.list = list;
-    this.linkTo = linkTo;
-    this.onOpen = onOpen;
-    this.ids = new Set();
-    list.addEventListener("click", (event) => this.opened(event));
-    list.addEventListener("keydown", (event) => this.moved(event));
+  constructor(list, { linkTo, onOpen, overlay, selection, extras = () => [] }) {
+    Object.assign(this, { list, linkTo, onOpen, overlay, selection, extras });
+    this.items = new Map();
+    list.addEventListener("click", (event) => this.#clicked(event));
+    list.addEventListener("keydown", (event) => this.#pressed(event));
+    list.addEventListener("focusin", (event) => this.#focused(event));
+    list.addEventListener("pointerover", (event) => this.#pointed(event));
+    list.addEventListener("pointerleave", () => overlay?.leave());
+    selection?.addEventListener("change", () => this.#mark());
   }
 
   get count() {
-    return this.ids.size;
+    return this.items.size;
   }
 
+  // Photos that were there before keep their images, and the one that is focused its focus.
   show(items) {
-    this.ids.clear();
+    this.overlay?.drop();
+    const focused = document.activeElement.closest?.(".tile")?.dataset.id;
+    this.images = new Map([...this.list.querySelectorAll(".tile > a > img")].map((image) => [image.closest(".tile").dataset.id, image]));
+    this.items.clear();
     this.list.replaceChildren();
     this.append(items);
+    this.images = null;
+    this.#current(this.list.firstElementChild);
+    if (focused) (this.tileOf(focused) ?? this.list.firstElementChild)?.querySelector("a").focus({ preventScroll: true });
   }
 
   append(items) {
-    const unseen = items.filter((item) => !this.ids.has(item.photo_id));
-    for (const item of unseen) this.ids.add(item.photo_id);
-    this.list.append(...unseen.map((item) => this.tile(item)));
-    return unseen.length;
+    const unseen = items.filter((item) => !this.items.has(item.photo_id));
+    for (const item of unseen) this.items.set(item.photo_id, item);
+    this.list.append(...unseen.map((item) => this.#tile(item)));
+    if (!this.list.querySelector("a[tabindex='0']")) this.#current(this.list.firstElementChild);
   }
 
   remove(id) {
-    if (!this.ids.delete(id)) return;
-    for (const tile of this.list.children) if (tile.dataset.id === id) tile.remove();
+    if (!this.items.delete(id)) return;
+    const tile = this.tileOf(id);
+    const next = tile?.nextElementSibling ?? tile?.previousElementSibling;
+    const focused = tile?.contains(document.activeElement);
+    if (tile?.contains(this.overlay?.place)) this.overlay.drop();
+    tile?.remove();
+    this.#current(next);
+    if (focused) next?.querySelector("a").focus();
   }
 
+  tileOf(id) {
+    return [...this.list.children].find((tile) => tile.dataset.id === id);
+  }
+
+  // Shapes in the place of photos, only where there is nothing else to look at.
   busy(busy) {
     this.list.setAttribute("aria-busy", String(busy));
+    if (!busy) return this.list.querySelectorAll(".hollow").forEach((each) => each.remove());
+    if (this.count) return;
+    this.list.replaceChildren(...HOLLOW.map((ratio) => element("li", { class: "tile hollow", ratio, "aria-hidden": "true" })));
   }
 
-  tile(item) {
+  // Images that failed while the worker was away are asked for again.
+  retry() {
+    for (const place of this.list.querySelectorAll("[data-absent]:not([data-gone])")) {
+      const item = this.items.get(place.dataset.absent);
+      if (item) place.replaceWith(picture(item, ratioOf(item) * ROW_PX));
+    }
+  }
+
+  focusFirst() {
+    this.list.querySelector("a")?.focus();
+  }
+
+  #tile(item) {
     const ratio = ratioOf(item);
-    const link = element("a", { href: this.linkTo(item) }, picture(item, ratio * 260, true));
-    const badge = item.state === "queued" ? element("span", { class: "badge" }, "queued") : null;
-    return element("li", { class: "tile", ratio, "data-id": item.photo_id }, link, caption(item), badge);
+    const copies = item.duplicates ? element("span", { class: "badge copies", title: "Near-duplicates of it are not shown" }, `+${plural(item.duplicates, "alike", "alike")}`) : null;
+    const state = item.state === "queued" ? element("span", { class: "badge" }, "queued") : null;
+    const image = this.images?.get(item.photo_id) ?? picture(item, ratio * ROW_PX);
+    const anchor = element("a", { href: this.linkTo(item), tabindex: -1 }, image, copies, state);
+    const tile = element("li", { class: "tile", ratio, "data-id": item.photo_id }, anchor, this.extras(item));
+    tile.classList.toggle("selected", Boolean(this.selection?.has(item.photo_id)));
+    return tile;
   }
 
-  opened(event) {
-    const link = event.target.closest("a");
-    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
-    event.preventDefault();
-    this.onOpen(link.closest(".tile").dataset.id);
+  #mark() {
+    for (const tile of this.list.children) tile.classList.toggle("selected", this.selection.has(tile.dataset.id));
   }
 
-  moved(event) {
-    const step = { ArrowRight: "nextElementSibling", ArrowLeft: "previousElementSibling" }[event.key];
-    const next = step && event.target.closest(".tile")?.[step];
-    if (!next) return;
-    event.preventDefault();
-    next.querySelector("a").focus();
+  #current(tile) {
+    const target = tile?.querySelector("a");
+    if (!target) return;
+    for (const each of this.list.querySelectorAll("a[tabindex='0']")) each.tabIndex = -1;
+    target.tabIndex = 0;
+  }
+
+  #clicked(event) {
+    const anchor = event.target.closest(".tile > a");
+    if (!anchor || !stays(event)) return;
+    const id = anchor.parentElement.dataset.id;
+    this.onOpen(id, this.items.get(id));
+  }
+
+  #focused(event) {
+    const tile = event.target.closest(".tile");
+    if (!tile || !this.items.has(tile.dataset.id)) return;
+    if (event.target.parentElement === tile) this.#current(tile);
+    this.overlay?.over(tile, this.items.get(tile.dataset.id));
+  }
+
+  #pointed(event) {
+    const tile = event.target.closest(".tile");
+    if (event.pointerType === "mouse" && tile && this.items.has(tile.dataset.id)) {
+      this.overlay?.over(tile, this.items.get(tile.dataset.id), { pointed: true });
+    }
+  }
+
+  #pressed(event) {
+    const tile = event.target.closest(".tile");
+    if (!tile || event.metaKey || event.ctrlKey || event.altKey) return;
+    const next = this.#neighbour(tile, event.key);
+    if (next) {
+      event.preventDefault();
+      next.querySelector("a").focus();
+    } else if (this.overlay?.key(event.key, this.items.get(tile.dataset.id), tile)) {
+      event.preventDefault();
+    }
+  }
+
+  #neighbour(tile, key) {
+    if (key === "ArrowRight") return tile.nextElementSibling;
+    if (key === "ArrowLeft") return tile.previousElementSibling;
+    if (key === "Home") return this.list.firstElementChild;
+    if (key === "End") return this.list.lastElementChild;
+    return key === "ArrowDown" || key === "ArrowUp" ? verticalNeighbour(tile, key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling") : null;
   }
 }
 
-function widthAt(photo, side) {
-  const longer = Math.max(photo.width, photo.height) || side;
-  return Math.max(1, Math.round((photo.width || side) * Math.min(1, side / longer)));
-}
-
-function describe(photo) {
-  const shown = names(photo);
-  const title = photo.title || fileName(photo);
-  return shown.length ? `${title} (${shown.slice(0, 3).join(", ")})` : title;
-}
-
-function names(photo) {
-  return [...(photo.tags || []), ...(photo.labels || []).map((label) => label.name ?? label)];
-}
-
-function caption(photo) {
-  const shown = names(photo).slice(0, 4).join(", ");
-  const score = photo.score === undefined ? "" : photo.score.toFixed(3);
-  return element(
-    "div",
-    { class: "caption", "aria-hidden": "true" },
-    element("b", {}, photo.title || fileName(photo)),
-    element("span", {}, [shown, score].filter(Boolean).join(" · ")),
-  );
-}
-
-function absent(photo) {
-  return element("span", { class: "absent" }, `${photo.title || fileName(photo)} cannot be shown just now.`);
+// The tile of the next row whose middle is nearest.
+function verticalNeighbour(tile, direction) {
+  const middle = (each) => each.offsetLeft + each.offsetWidth / 2;
+  let row = null;
+  let best = null;
+  for (let each = tile[direction]; each; each = each[direction]) {
+    if (each.offsetTop === tile.offsetTop) continue;
+    row ??= each.offsetTop;
+    if (each.offsetTop !== row) break;
+    if (!best || Math.abs(middle(each) - middle(tile)) < Math.abs(middle(best) - middle(tile))) best = each;
+  }
+  return best;
 }

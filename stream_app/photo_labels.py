@@ -1,0 +1,104 @@
+"""The topic `photo-labels`: what every findable photo shows, for whoever wants it as a stream; see `schemas/`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from models.probabilities import label_probabilities, word_probabilities
+from models.space import Space
+from stream_app.catalogue import ROW_LABELS
+from stream_app.contract.photos import Classified
+from stream_app.contract.values import rounded
+from stream_app.lazy_producer import LazyProducer
+from stream_app.record_vectors import search_vectors
+from stream_app.records import PhotoEmbedded, photo_key
+
+WORDS_KEPT = 10
+
+#: By photo: its newest record, or None once it is gone.
+Changed = Mapping[int, PhotoEmbedded | None]
+
+
+class Labels(Protocol):
+    """Where the labels of photos go."""
+
+    async def publish(self, partition: int, changed: Changed) -> None:
+        """Return when the labels of these photos are durable."""
+        ...
+
+
+class LabelLog:
+    """Writes labels to a compacted topic, each photo's in its partition; None as its null."""
+
+    def __init__(self, topic: str, space: Space, producer: LazyProducer) -> None:
+        self._topic, self._space, self._producer = topic, space, producer
+
+    async def publish(self, partition: int, changed: Changed) -> None:
+        """Return when the broker has confirmed them all; raises KafkaError, ServiceUnavailable."""
+        records = [each for each in changed.values() if each is not None]
+        values = dict(
+            zip([each.photo_id for each in records], await asyncio.to_thread(self._values, records), strict=True)
+        )
+        producer = await self._producer.connected()
+        sent = [
+            await producer.send(self._topic, values.get(photo_id), photo_key(photo_id), partition)
+            for photo_id in changed
+        ]
+        for each in sent:
+            await each
+
+    def _values(self, records: Sequence[PhotoEmbedded]) -> list[bytes]:
+        if not records:
+            return []
+        words = nearest_words(records, self._space)
+        return [_value(record, near, self._space) for record, near in zip(records, words, strict=True)]
+
+
+class NoLabels:
+    """For a worker that keeps no such topic."""
+
+    async def publish(self, partition: int, changed: Changed) -> None:
+        """Nothing is written."""
+
+
+def classified(
+    labels: Sequence[tuple[str, float]], words: Sequence[tuple[str, float]], space: Space
+) -> tuple[list[Classified], list[Classified]]:
+    """Labels and words as every answer shows them, with how likely each is right."""
+    of_labels = label_probabilities([score for _, score in labels], space.vision_id)
+    of_words = word_probabilities([score for _, score in words], space.space_id)
+    return _with(labels, of_labels), _with(words, of_words)
+
+
+def nearest_words(records: Sequence[PhotoEmbedded], space: Space) -> list[list[tuple[str, float]]]:
+    """For each photo the words that its row in the album shows, found for all in one product of matrices."""
+    vectors = search_vectors(space, records)
+    joint = np.stack([space.joint_half(each) for each in vectors])
+    return space.vocabulary.nearest_of_each(joint, WORDS_KEPT)
+
+
+def _with(pairs: Sequence[tuple[str, float]], probabilities: Sequence[float | None]) -> list[Classified]:
+    return [
+        Classified(name, rounded(score), None if probability is None else rounded(probability))
+        for (name, score), probability in zip(pairs, probabilities, strict=True)
+    ]
+
+
+def _value(record: PhotoEmbedded, words: Sequence[tuple[str, float]], space: Space) -> bytes:
+    labels = space.labels(record.label_indices, record.label_scores, ROW_LABELS)
+    shown_labels, shown_words = classified(labels, words, space)
+    version = record.version
+    return msgspec.json.encode(
+        {
+            "photo_id": str(record.photo_id),
+            "version": {"time_ms": version.time_ms, "partition": version.partition, "offset": version.offset},
+            "space_id": space.space_id,
+            "labels": shown_labels,
+            "words": shown_words,
+        }
+    )
