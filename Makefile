@@ -1,4 +1,4 @@
-# One word each: install, demo, test, check, bench, test-api, test-gpu, lock, clean.
+# One word each: install, demo, test, check, bench, screenshots, test-api, test-gpu, lock, clean.
 #   make demo PHOTOS=~/Pictures [PORT=6066]      make test [TESTS="tests/test_shard.py -k merge"]
 
 VENV ?= .venv
