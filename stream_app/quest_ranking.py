@@ -31,6 +31,10 @@ EXPECTED_MEAN, EXPECTED_SPREAD, EXPECTED_WEIGHT = 4.0, 1.5, 4.0
 EXPECTED_SHARE, SHARE_WEIGHT = 0.5, 4.0
 MEAN_MIN = 1.0
 ROUNDS = 50
+BULK_WIDTHS = 4.5  # of the shortest half, which reaches to .67 deviations: up to three
+#: Where a larger share of the album stands higher than this, what is asked for is common in it: that share is left out
+#: of what the album says of photos off topic.
+COMMON_SHARE, COMMON_HEIGHT = 0.05, EXPECTED_MEAN - EXPECTED_SPREAD
 STRAY = 0.02  # the share of the album that may score anything at all
 
 
@@ -153,7 +157,7 @@ def learn_topic(scores: np.ndarray, background: np.ndarray, counts: np.ndarray |
     centre, spread = _centre_and_spread(background)
     if len(background) < BACKGROUND_MIN or spread <= 0:
         return Topic(None, None, None)
-    album = (background - centre) / spread
+    album = _off_topic((background - centre) / spread)
     heights = (scores - centre) / spread
     learnt = _Bell(EXPECTED_MEAN, EXPECTED_SPREAD, EXPECTED_SHARE)
     known = heights if counts is None else heights[counts]
@@ -231,11 +235,26 @@ def _repetition(
 
 
 def _centre_and_spread(scores: np.ndarray) -> tuple[float, float]:
-    """The median, and a deviation that the few photos on topic in the album do not move."""
+    """The middle and the deviation of the bulk, which photos on topic do not move, be they a third of the album.
+
+    Both are those round the shortest half of the scores (least median of squares, Rousseeuw 1984).
+    """
     if not len(scores):
         return 0.0, 0.0
-    centre = float(np.median(scores))
-    return centre, 1.4826 * float(np.median(np.abs(scores - centre)))
+    rising = np.sort(scores)
+    half = len(rising) // 2 + 1
+    widths = rising[half - 1 :] - rising[: len(rising) - half + 1]
+    low = int(widths.argmin())
+    middle = (rising[low] + rising[low + half - 1]) / 2
+    bulk = scores[np.abs(scores - middle) <= BULK_WIDTHS * widths[low] / 2]
+    centre = float(np.median(bulk))
+    return centre, 1.4826 * float(np.median(np.abs(bulk - centre)))
+
+
+def _off_topic(album: np.ndarray) -> np.ndarray:
+    """The scores of the album, in deviations from their median, without those that are on topic themselves."""
+    high = album > COMMON_HEIGHT
+    return album[~high] if high.mean() > COMMON_SHARE else album
 
 
 def _commonness(album: np.ndarray, heights: np.ndarray) -> np.ndarray:
