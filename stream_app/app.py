@@ -43,7 +43,7 @@ from stream_app.live_index import LiveIndex
 from stream_app.live_sample import LiveSample
 from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
-from stream_app.photo_labels import LabelLog, Labels, NoLabels
+from stream_app.photo_labels import LABEL_BATCH_BYTES, LabelLog, Labels, NoLabels
 from stream_app.photo_search import PhotoSearch, SearchRoom
 from stream_app.photographer_answers import PhotographerAnswers
 from stream_app.photos import PhotoReader
@@ -293,7 +293,7 @@ def _keep_house(
 def _labels(app: faust.App, settings: Settings, space: Space) -> Labels:
     if not settings.labels_produced:
         return NoLabels()
-    producer = LazyProducer(settings)
+    producer = LazyProducer(settings, max_batch_size=LABEL_BATCH_BYTES)
 
     async def stop(*_: Any, **__: Any) -> None:
         await producer.stop()
