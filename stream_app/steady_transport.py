@@ -16,6 +16,8 @@ from faust.types import TP
 
 from stream_app import laned_producer
 
+#: The generation of a worker that has no partitions just now: no event is of it.
+NO_GENERATION = -1
 #: How long a fetch waits for records, and so the longest that a seek waits for a fetch.
 FETCH_SECONDS_MAX = 0.25
 #: How long to wait where no agent has room for more.
@@ -55,6 +57,11 @@ class Consumer(aiokafka.Consumer):
         self._fetch: asyncio.Future[Any] | None = None
         self._handed_over = asyncio.Event()
         self._handed_over.set()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """From here on, and not only when others have its partitions, what this worker has read is not its own."""
+        self.app.consumer_generation_id = NO_GENERATION
+        await super().on_partitions_revoked(revoked)
 
     async def perform_seek(self) -> None:
         """Seek to where the work goes on; Faust, which calls this, resumes the flow when its queues are empty."""
