@@ -23,7 +23,7 @@ from stream_app.dead_letters import DeadLetters
 from stream_app.errors import EventRejected
 from stream_app.records import photo_key
 from stream_app.settings import Settings
-from stream_app.tables import RowTable
+from stream_app.tables import PartitionRows, RowTable
 from stream_app.versions import KIND_DELETED, Version
 
 
@@ -33,7 +33,7 @@ class CatalogueRoom:
 
     activity: faust.Topic
     photos: RowTable[PhotoRow]
-    users: RowTable[UserRow]
+    users: PartitionRows[UserRow]
     dead_letters: DeadLetters
     partition_count: int
 
@@ -61,7 +61,7 @@ async def catalogue_batch(events: Sequence[EventT], room: CatalogueRoom) -> None
 
 async def _merge(fact: Fact[PhotoEvent], room: CatalogueRoom) -> None:
     after = with_event(_row(fact.photo_id, room), fact.activity, fact.version)
-    owner = room.users.get(int(user_id)) if (user_id := after.text("user_id")) else None
+    owner = room.users.get(fact.partition, int(user_id)) if (user_id := after.text("user_id")) else None
     if owner is not None and after.went_with(owner):
         # First the events, then the row: a row that says it already would be all that is left after a crash.
         await _announce([PhotoDeleted(fact.photo_id, owner.deleted_ms)], room, [fact.partition])
@@ -73,10 +73,10 @@ async def _merge(fact: Fact[PhotoEvent], room: CatalogueRoom) -> None:
 
 async def _delete_user(fact: Fact[UserDeleted], room: CatalogueRoom) -> None:
     user_id = fact.activity.user_id
-    known = room.users.get(user_id) or UserRow(user_id)
+    known = room.users.get(fact.partition, user_id) or UserRow(user_id)
     user = UserRow(user_id, max(known.deleted_ms, fact.version.time_ms))
-    # Also where it is known already, from another partition of this worker: each partition has a changelog of its own.
-    room.users.set(fact.source, user_id, user)
+    if user != known:
+        room.users.set(fact.source, user_id, user)
     gone = await asyncio.to_thread(_photos_of, user, fact.partition, room)
     await _announce([PhotoDeleted(each, user.deleted_ms) for each in gone], room, [fact.partition])
     for photo_id in gone:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from faust.types import EventT
 
-from stream_app.tables import PartitionMoved
+from stream_app.tables import PartitionMoved, is_left_behind, require_own
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +37,19 @@ async def do_batch(work: Work, events: Sequence[EventT], stage: str, dead_letter
     dead letter. `work` must be safe to repeat. Where the partitions have moved meanwhile it returns without an
     acknowledgement: whoever has them now reads the events again.
     """
+    # What was left behind may share a batch with what was read since, which nobody would read again.
+    own = [event for event in events if not is_left_behind(event)]
     with suppress(PartitionMoved):
-        await _do(work, events, stage, dead_letters)
+        await _do(work, own, stage, dead_letters)
 
 
 async def _do(work: Work, events: Sequence[EventT], stage: str, dead_letters: Pile) -> None:
-    if await _tried(work, events, stage, BATCH_TRIES) is not None:
+    if events and await _tried(work, events, stage, BATCH_TRIES) is not None:
         for event in events:
             if (failure := await _tried(work, [event], stage, SINGLE_TRIES)) is not None:
                 await dead_letters.put(event, stage, f"unexpected {type(failure).__name__}: {failure}")
     for event in events:
+        require_own(event)  # a late word would be taken for one about all events before this one
         event.ack()
 
 

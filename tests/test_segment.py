@@ -12,7 +12,9 @@ from stream_app.index.effort import EXACT, FOREST, SIGNATURES, Effort, Tuning
 from stream_app.index.finishing import Job, run, take_tuning
 from stream_app.index.manifest import Manifest
 from stream_app.index.memtable import ALIVE
-from stream_app.index.segment import Query, Segment, open_segment, record_of, write_rows
+from stream_app.index.ranking import Hit
+from stream_app.index.segment import Segment, open_segment, record_of, write_rows
+from stream_app.index.snapshot import Lineup, Search, Snapshot
 from stream_app.index.vectors import rounded, unit_vectors
 from stream_app.versions import Version
 
@@ -38,9 +40,12 @@ def write(directory: Path, photo_ids: np.ndarray, vectors: np.ndarray, **changes
     return Segment(directory, DIMENSIONS, take_tuning(directory))
 
 
-def nearest(segment: Segment, query: np.ndarray, k: int, *, sequence: int = 0, allow=None, recall=0.95) -> list[int]:
-    rows, _ = segment.nearest(Query(query), k, sequence, allow, segment.effort(k, recall))
-    return segment.photo_ids[rows].tolist()
+def hits(segment: Segment, query: np.ndarray, k: int, *, sequence: int = 0, allow=None, recall=0.95) -> list[Hit]:
+    return Snapshot([], Lineup([segment]), sequence).search(query, k, Search(allow, recall, outside=False))
+
+
+def nearest(segment: Segment, query: np.ndarray, k: int, **how) -> list[int]:
+    return [hit.photo_id for hit in hits(segment, query, k, **how)]
 
 
 def damage(path: Path) -> None:
@@ -76,9 +81,10 @@ def test_a_segment_finds_what_was_wished(tmp_path, count, kind):
 
     found = 0
     for query in queries:
-        rows, scores = segment.nearest(Query(query), 10, 0, None, segment.effort(10, 0.95))
-        assert np.allclose(scores, vectors[rows] @ query, atol=1e-5)
-        found += len(set(rows.tolist()) & set(np.argsort(-(vectors @ query))[:10].tolist()))
+        best = hits(segment, query, 10)
+        rows = [hit.photo_id for hit in best]
+        assert np.allclose([hit.score for hit in best], vectors[rows] @ query, atol=1e-5)
+        found += len(set(rows) & set(np.argsort(-(vectors @ query))[:10].tolist()))
     assert segment.tuning.kind == kind
     assert found >= 920
 
@@ -89,10 +95,10 @@ def test_any_k_is_answered(tmp_path, count, k):
     """With k photos, or with all of them, best first."""
     segment = write(tmp_path / "s", np.arange(count), unit(count))
 
-    rows, scores = segment.nearest(Query(unit(1, seed=1)[0]), k, 0, None, segment.effort(k, 0.8))
+    found = hits(segment, unit(1, seed=1)[0], k, recall=0.8)
 
-    assert len(set(rows.tolist())) == min(k, count)
-    assert (np.diff(scores) <= 0).all()
+    assert len({hit.photo_id for hit in found}) == min(k, count)
+    assert (np.diff([hit.score for hit in found]) <= 0).all()
 
 
 @pytest.mark.parametrize("count", [1_999, 3_000])
@@ -100,10 +106,10 @@ def test_an_effort_widens_until_enough_are_allowed(tmp_path, count):
     """A photo in a hundred is allowed; still there are ten hits."""
     segment = write(tmp_path / "s", np.arange(count), unit(count))
 
-    hits = nearest(segment, unit(1, seed=1)[0], 10, allow=lambda photo_id: photo_id % 100 == 0)
+    found = nearest(segment, unit(1, seed=1)[0], 10, allow=lambda photo_id: photo_id % 100 == 0)
 
-    assert len(hits) == 10
-    assert all(photo_id % 100 == 0 for photo_id in hits)
+    assert len(found) == 10
+    assert all(photo_id % 100 == 0 for photo_id in found)
 
 
 def test_a_higher_recall_is_a_greater_effort(tmp_path):

@@ -11,7 +11,6 @@ import pytest
 
 from stream_app.errors import QueryRejected, SegmentCorrupt, ServiceUnavailable, VectorRejected
 from stream_app.index import files
-from stream_app.index.segment import Query
 from stream_app.index.shard import Shard, ShardSettings
 from stream_app.index.snapshot import Search
 from stream_app.versions import KIND_DELETED, Version
@@ -338,15 +337,15 @@ def test_a_search_keeps_the_snapshot_it_began_with(shard):
         shard.seal()
     fill(shard, unit(5, seed=1), 40)
     snapshot = shard.snapshot()
-    query, how = Query(vectors[3]), Search(allow=None, recall=0.95, outside=False)
-    before = snapshot.search(query, 50, how)
+    how = Search(allow=None, recall=0.95, outside=False)
+    before = snapshot.search(vectors[3], 50, how)
 
     shard.remove(3, at(2, KIND_DELETED))
     shard.add(41, at(2), vectors[3])
     shard.seal()
     shard.merge_once()
 
-    assert snapshot.search(query, 50, how) == before
+    assert snapshot.search(vectors[3], 50, how) == before
     assert found(shard, vectors[3], 1) == [41]
 
 

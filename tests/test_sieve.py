@@ -95,7 +95,7 @@ def test_nothing_beyond_reach_is_kept(candidates):
     cosines = VECTORS @ vector / lengths
     rows = np.arange(2_000) if candidates is None else candidates
 
-    kept = sieve.sift(SIEVE, wanted, candidates, 2_000, sieve.reach_of(0.3))
+    kept = sieve.sift(SIEVE, wanted, candidates, 2_000, sieve.angle_of(0.3))
 
     within = rows[cosines[rows] >= 0.3]
     assert len(within) > 10

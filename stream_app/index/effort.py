@@ -39,6 +39,9 @@ class Effort(NamedTuple):
         return self._replace(search_k=math.ceil(self.search_k * factor), kept=math.ceil(self.kept * factor))
 
 
+#: Every row is compared.
+NO_EFFORT: Final = Effort(0, 0, 0, 1.0)
+
 #: For each number of neighbours the efforts by rising recall.
 Efforts = Mapping[int, tuple[Effort, ...]]
 

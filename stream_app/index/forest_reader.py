@@ -28,7 +28,7 @@ SIGN: Final = np.uint32(1 << 31)
 LINE_WORDS: Final = 16  # of a cache line
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """Where in a node things lie, in words."""
 
     children: int
@@ -36,7 +36,7 @@ class _Layout(NamedTuple):
     offset: int  # of the plane; 0 where planes go through the origin, which no node has there
 
 
-LAYOUTS = {"euclidean": _Layout(children=2, plane=4, offset=1), "angular": _Layout(children=1, plane=3, offset=0)}
+LAYOUTS = {"euclidean": Layout(children=2, plane=4, offset=1), "angular": Layout(children=1, plane=3, offset=0)}
 
 
 class Walk(NamedTuple):
@@ -60,16 +60,16 @@ class ForestReader:
                 expected=f"nodes of {4 * node_words} bytes",
                 received=f"{size} bytes",
             )
-        self._layout = layout
-        self._nodes = np.asarray(np.memmap(path, dtype=np.int32, mode="r")).reshape(-1, node_words)
-        self._numbers = self._nodes.view(np.float32)
-        self._roots, self.item_count = _roots(self._nodes, layout)
+        self.layout = layout
+        self.nodes = np.asarray(np.memmap(path, dtype=np.int32, mode="r")).reshape(-1, node_words)
+        self._numbers = self.nodes.view(np.float32)
+        self.roots, self.item_count = _roots(self.nodes, layout)
         self._local = threading.local()
 
     @property
     def tree_count(self) -> int:
         """The number of trees."""
-        return len(self._roots)
+        return len(self.roots)
 
     def walk(self, query: np.ndarray, search_k: int, tree_count: int | None = None) -> Walk:
         """The items that Annoy would compare with `query` (float32 [dimensions]).
@@ -77,12 +77,12 @@ class ForestReader:
         They come from the leaves that lie nearest by the planes on the way to them, until `search_k` were met, of
         the first `tree_count` trees: as many as Annoy would ask if it had no more.
         """
-        forest = self._nodes, self._numbers, self._layout, self._roots[:tree_count], self.item_count
+        forest = self.nodes, self._numbers, self.layout, self.roots[:tree_count], self.item_count
         # A leaf that is begun is taken whole, so that more than search_k items may be met.
-        room = search_k + self._nodes.shape[1]
+        room = search_k + self.nodes.shape[1]
         while True:
             scratch = self._scratch(room)
-            count, visits = _walk(*forest, query, search_k, *scratch)
+            count, visits = walk_into(*forest, query, search_k, *scratch)
             if count != NO_ROOM:
                 return Walk(scratch.found[:count].copy(), visits)
             room = 2 * len(scratch.waiting)
@@ -109,7 +109,7 @@ class _Scratch(NamedTuple):
         )
 
 
-def _roots(nodes: np.ndarray, layout: _Layout) -> tuple[np.ndarray, int]:
+def _roots(nodes: np.ndarray, layout: Layout) -> tuple[np.ndarray, int]:
     """The roots, as Annoy finds them: the nodes at the end that have the most descendants; and how many items."""
     most = nodes[-1, 0]
     first = len(nodes)
@@ -123,11 +123,12 @@ def _roots(nodes: np.ndarray, layout: _Layout) -> tuple[np.ndarray, int]:
 
 
 @compiled()
-def _walk(nodes, numbers, layout, roots, item_count, query, search_k, found, stamps, last_stamp, waiting):  # type: ignore[no-untyped-def]
+def walk_into(nodes, numbers, layout, roots, item_count, query, search_k, found, stamps, last_stamp, waiting):  # type: ignore[no-untyped-def]
+    """`ForestReader.walk` for compiled code: how many were met, NO_ROOM when there was too little, and visits."""
     leaf_items_max = nodes.shape[1] - layout.children
     stamp = _next_stamp(stamps, last_stamp)
     size = met = count = visits = 0
-    if len(roots) >= len(waiting):
+    if len(roots) >= len(waiting) or search_k + leaf_items_max > len(found):
         return NO_ROOM, visits
     for root in roots:
         size = _push(waiting, size, _key(np.float32(np.inf), root))

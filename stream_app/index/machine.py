@@ -67,3 +67,23 @@ def prefetch(context: Any, matrix: Any, row: Any, column: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(matrix, types.int64, types.int64), generate
+
+
+@intrinsic
+def trailing_zeros(context: Any, word: Any) -> Any:
+    """The place of the lowest set bit of an uint64 that has one."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def pointer_to(context: Any, address: Any) -> Any:
+    """What lies at an address, for `numba.carray`."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), generate

@@ -8,8 +8,8 @@ import numpy as np
 
 from stream_app.index.memtable import MemtableView
 from stream_app.index.ranking import best_hits
-from stream_app.index.segment import Query, Segment
-from stream_app.index.snapshot import Search, Snapshot
+from stream_app.index.segment import Segment
+from stream_app.index.snapshot import EXACT_RECALL, Search, Snapshot
 
 #: Photos of the same score are as good as each other; sums in another order differ by less than this.
 SAME_SCORE = 1e-5
@@ -23,18 +23,15 @@ def recall_at_k(snapshots: Sequence[Snapshot], vector: np.ndarray, k: int, how: 
     nearest = nearest_scores(snapshots, vector, k)
     if not len(nearest):
         return None
-    found = best_hits((each.search(Query(vector), k, how) for each in snapshots), k)
+    found = best_hits((each.search(vector, k, how) for each in snapshots), k)
     return sum(hit.score >= nearest[-1] - SAME_SCORE for hit in found) / len(nearest)
 
 
 def nearest_scores(snapshots: Sequence[Snapshot], vector: np.ndarray, k: int) -> np.ndarray:
     """float32: the `k` highest scores of all, best first, by comparing every row."""
-    scores = [np.empty(0, np.float32)]
-    for now in snapshots:
-        scores += [each.nearest(vector, k, now.sequence, None)[1] for each in now.memtables]
-        scores += [each.nearest(Query(vector), k, now.sequence, None, None)[1] for each in now.segments]
-    together = np.minimum(np.concatenate(scores), 1.0)  # as the score of a hit is bounded
-    return np.sort(together)[::-1][:k]
+    everything = Search(None, EXACT_RECALL, outside=False)
+    found = best_hits((each.search(vector, k, everything) for each in snapshots), k)
+    return np.array([hit.score for hit in found], np.float32)
 
 
 def stored_vector(now: Snapshot, random: np.random.Generator) -> np.ndarray | None:
@@ -47,5 +44,5 @@ def stored_vector(now: Snapshot, random: np.random.Generator) -> np.ndarray | No
     row = int(random.integers(len(source.photo_ids)))
     if source.died[row] <= now.sequence:
         return None
-    vector = source.vector(row) if isinstance(source, Segment) else source.vectors[row]
+    vector = source.vector(row)
     return np.asarray(vector / np.linalg.norm(vector))

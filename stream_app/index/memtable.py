@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.index.ranking import Allow, best_allowed_rows
+from stream_app.index.sweep import described
 from stream_app.versions import Version
 
 #: The time of death of a row that lives. Times are a shard's own counter: a search that began at `sequence`
@@ -18,7 +18,7 @@ class MemtableView(NamedTuple):
     """The rows of a memtable at one moment; later rows and deaths do not show."""
 
     photo_ids: np.ndarray  # int64 [rows]
-    vectors: np.ndarray  # float32 [rows, dimensions]
+    vectors: np.ndarray  # float16 [rows, dimensions]
     died: np.ndarray  # uint64 [rows]
     versions: list[Version]
 
@@ -27,16 +27,17 @@ class MemtableView(NamedTuple):
         """What a hit says of where it was found."""
         return "memtable"
 
-    def nearest(self, query: np.ndarray, k: int, sequence: int, allow: Allow | None) -> tuple[np.ndarray, np.ndarray]:
-        """The `k` best rows that live at `sequence`, and their scores."""
-        scores = self.vectors @ query
-        scores[self.died <= sequence] = -np.inf
-        rows = best_allowed_rows(scores, self.photo_ids, k, allow)
-        return rows, scores[rows]
+    def described(self) -> np.ndarray:
+        """As a source of `sweep`."""
+        return described(self.photo_ids, self.vectors, self.died)
 
     def version(self, row: int) -> Version:
         """The version of the photo in `row`."""
         return self.versions[row]
+
+    def vector(self, row: int) -> np.ndarray:
+        """The vector in `row`, float32 [dimensions]."""
+        return self.vectors[row].astype(np.float32)
 
 
 class Memtable:
@@ -44,7 +45,7 @@ class Memtable:
 
     def __init__(self, dimensions: int, capacity: int = 1024) -> None:
         self._photo_ids = np.zeros(capacity, dtype=np.int64)
-        self._vectors = np.zeros((capacity, dimensions), dtype=np.float32)
+        self._vectors = np.zeros((capacity, dimensions), dtype=np.float16)
         self._died = np.full(capacity, ALIVE, dtype=np.uint64)
         self._versions: list[Version] = []
         self._row_of: dict[int, int] = {}
@@ -53,7 +54,7 @@ class Memtable:
         return len(self._versions)
 
     def add(self, photo_id: int, version: Version, vector: np.ndarray) -> None:
-        """Append a row; the photo's older row, if there is one here, must be killed first."""
+        """Append a row, its vector as float16; the photo's older row, if there is one here, must be killed first."""
         row = len(self._versions)
         if row == len(self._photo_ids):
             self._grow()
@@ -77,7 +78,7 @@ class Memtable:
 
     def vector(self, row: int) -> np.ndarray:
         """A copy of the vector in `row`, float32 [dimensions]."""
-        return self._vectors[row].copy()
+        return self._vectors[row].astype(np.float32)
 
     def view(self) -> MemtableView:
         """The rows there are now."""

@@ -24,6 +24,23 @@ class Hit(NamedTuple):
 Allow = Callable[[int], bool]
 
 
+class IdFilter:
+    """A set of photos: the only ones that may be among the hits, or `without`, those that may not.
+
+    A shard tells such a filter from any other predicate, and looks the photos up, or tests them in compiled code.
+    """
+
+    def __init__(self, photo_ids: Iterable[int], *, without: bool = False) -> None:
+        given = photo_ids if isinstance(photo_ids, np.ndarray) else np.fromiter(photo_ids, np.int64)
+        self.photo_ids = np.unique(given.astype(np.int64, copy=False))  # ascending
+        self.without = without
+
+    def __call__(self, photo_id: int) -> bool:
+        at = int(np.searchsorted(self.photo_ids, photo_id))
+        is_listed = at < len(self.photo_ids) and bool(self.photo_ids[at] == photo_id)
+        return is_listed != self.without
+
+
 def best_rows(scores: np.ndarray, k: int) -> np.ndarray:
     """Rows of the `k` highest scores, best first; a row scored -inf is never among them."""
     start = max(0, len(scores) - k)

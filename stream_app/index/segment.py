@@ -4,15 +4,15 @@ A folder with `photo_ids.npy` (int64 [rows], ascending: the row is the ordinal t
 `versions.npy` (uint8 [rows, 21], packed), `vectors.npy` (float16 [rows, dimensions]) and, by its size,
 `signatures.npy` (uint64 [rows, words]) and `forest.ann`.
 
-A search walks the forest for candidates, or takes all rows where there is none, sifts them by signature, and looks at
-the vectors of the few that are left. A segment of few rows has vectors alone, and all of them are looked at.
+A search (`sweep`) walks the forest for candidates, or takes all rows where there is none, sifts them by signature, and
+looks at the vectors of the few that are left. A segment of few rows has vectors alone, and all of them are looked at.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +20,12 @@ import numpy as np
 
 from stream_app.errors import SegmentCorrupt
 from stream_app.index import files, sieve
-from stream_app.index.closest import closest, scores_of
-from stream_app.index.effort import EXACT, FOREST, Effort, Tuning
+from stream_app.index.closest import wish_for
+from stream_app.index.effort import EXACT, FOREST, NO_EFFORT, Tuning
 from stream_app.index.forest_reader import ForestReader
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import ALIVE
-from stream_app.index.ranking import Allow, best_allowed_rows
+from stream_app.index.sweep import described, sweep
 from stream_app.versions import Version
 
 PHOTO_IDS, VERSIONS, VECTORS = "photo_ids.npy", "versions.npy", "vectors.npy"
@@ -34,30 +34,10 @@ ROW_FILES = (PHOTO_IDS, VERSIONS, VECTORS)
 #: What makes a segment fast, and can be made anew from its rows.
 SPEED_FILES = (SIGNATURES_FILE, FOREST_FILE)
 
-NO_SCORE: Final = -1.0  # no dot product of unit vectors is less
-
-#: How much harder a search becomes that found too few because of a filter or of deaths.
-WIDENING: Final = 4
 #: Answers of `Tuning.effort` that are remembered: the same few are asked for again and again.
 EFFORTS_KEPT: Final = 256
 
 logger = logging.getLogger(__name__)
-
-
-class Query:
-    """What is searched for: a unit vector, float32 [dimensions], and its signature where it is asked for.
-
-    `score_min` rises as hits are found: what scores less is none.
-    """
-
-    def __init__(self, vector: np.ndarray) -> None:
-        self.vector = vector
-        self.score_min = NO_SCORE
-
-    @cached_property
-    def signature(self) -> np.ndarray:
-        """uint64 [words]."""
-        return sieve.signatures(self.vector[None])[0]
 
 
 class Segment:
@@ -76,12 +56,12 @@ class Segment:
         self._forest = (
             ForestReader(directory / FOREST_FILE, dimensions, tuning.metric) if tuning.kind == FOREST else None
         )
-        # Few rows are all compared by every search: widening them once is worth their megabyte.
-        self._wide = self._vectors.astype(np.float32) if tuning.kind == EXACT and not impaired else None
         self.died = np.full(len(self.photo_ids), ALIVE, dtype=np.uint64)
+        self.described = described(self.photo_ids, self._vectors, self.died, self._sieve, self._forest, in_order=True)
         self.effort = lru_cache(EFFORTS_KEPT)(tuning.effort)
         # Whoever opens a segment waits until everything is compiled and mapped, not whoever searches first.
-        self.nearest(Query(np.zeros(dimensions, np.float32)), 1, 0, None, tuning.effort(1, 0.0))
+        least = (tuning.effort(1, 0.0) or NO_EFFORT)[:3]
+        sweep(self.described[None], np.array([[1, *least, *least]]), wish_for(np.zeros(dimensions, np.float32)), 1)
 
     def __len__(self) -> int:
         return len(self.photo_ids)
@@ -114,50 +94,6 @@ class Segment:
         late = np.flatnonzero((died > since) & (died != ALIVE))
         rows = self.locate(photo_ids[late])
         self.died[rows[rows >= 0]] = died[late][rows >= 0]
-
-    def nearest(
-        self, query: Query, k: int, sequence: int, allow: Allow | None, effort: Effort | None, least: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """At most the `k` best rows that live at `sequence`, and their exact scores.
-
-        Makes more of an effort until there are `least` (default: `k`), or until nothing better than
-        `query.score_min` can be expected; all rows are compared where that is cheaper, and where `effort` is None.
-        """
-        while effort is not None and WIDENING * effort.kept < len(self):
-            rows, scores = self._by_effort(query, k, sequence, allow, effort)
-            if len(rows) >= (k if least is None else least) or query.score_min > NO_SCORE:
-                return rows, scores
-            effort = effort.times(WIDENING)
-        return _allowed(self._every_score(query.vector), self.photo_ids, self.died, k, sequence, allow)
-
-    def _by_effort(
-        self, query: Query, k: int, sequence: int, allow: Allow | None, effort: Effort
-    ) -> tuple[np.ndarray, np.ndarray]:
-        assert self._sieve is not None
-        met = None
-        if self._forest and effort.n_trees:
-            met = self._forest.walk(query.vector, effort.search_k, effort.n_trees).candidates
-        sieved = self._sieve, query.signature, met, effort.kept, sieve.reach_of(query.score_min)
-        if allow is None:
-            return closest(*sieved, self._vectors, query.vector, self.died, sequence, k)
-        rows = sieve.sift(*sieved)
-        scores = scores_of(self._vectors, rows, query.vector)
-        best, best_scores = _allowed(scores, self.photo_ids[rows], self.died[rows], k, sequence, allow)
-        return rows[best], best_scores
-
-    def _every_score(self, vector: np.ndarray) -> np.ndarray:
-        if self._wide is not None:
-            return np.asarray(self._wide @ vector)
-        return scores_of(self._vectors, np.arange(len(self), dtype=np.int32), vector)
-
-
-def _allowed(
-    scores: np.ndarray, photo_ids: np.ndarray, died: np.ndarray, k: int, sequence: int, allow: Allow | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the `k` best that live at `sequence` and are allowed, and their scores."""
-    scores[died <= sequence] = -np.inf
-    best = best_allowed_rows(scores, photo_ids, k, allow)
-    return best, scores[best]
 
 
 def open_segment(directory: Path, record: SegmentRecord, dimensions: int) -> Segment:

@@ -15,14 +15,14 @@ from stream_app.index.folder import ShardFolder, bury_outdated
 from stream_app.index.manifest import Manifest
 from stream_app.index.memtable import Memtable
 from stream_app.index.policy import MergePlan, SegmentSummary, ShardSettings, plan_merge
-from stream_app.index.ranking import Allow, Hit
-from stream_app.index.segment import Query, Segment
-from stream_app.index.snapshot import Search, Snapshot
-from stream_app.index.vectors import rounded, unit_vector, unit_vectors
+from stream_app.index.ranking import Allow, Hit, IdFilter
+from stream_app.index.segment import Segment
+from stream_app.index.snapshot import Lineup, Search, Snapshot
+from stream_app.index.vectors import unit_vector, unit_vectors
 from stream_app.index.writer import SegmentWriter
 from stream_app.versions import Version
 
-__all__ = ["Hit", "Shard", "ShardSettings"]
+__all__ = ["Hit", "IdFilter", "Shard", "ShardSettings"]
 
 
 class Place(NamedTuple):
@@ -75,13 +75,15 @@ class Shard:
 
     def _load(self) -> None:
         try:
-            self._segments = self._folder.segments()
+            self._segments: tuple[Segment, ...] = tuple(self._folder.segments())
             self._tombstones = self._folder.tombstones()
         except BaseException:
             self._folder.close()
             raise
         bury_outdated(self._segments, self._tombstones)
         self._memtables: tuple[Memtable, ...] = (Memtable(self.dimensions),)
+        self._lineup = Lineup(self._segments)
+        self._current: Snapshot | None = None  # until something changes
         self._sequence = self._durable_sequence = 0
         self._tombstone_changes = self._durable_tombstone_changes = 0
         self._count = sum(1 for _ in self.photo_ids())
@@ -100,7 +102,7 @@ class Shard:
 
     def add_many(self, photo_ids: Sequence[int], versions: Sequence[Version], vectors: ArrayLike) -> list[bool]:
         """Like `add` for each photo in turn; raises VectorRejected, and adds none, when one vector is bad."""
-        fit = rounded(unit_vectors(vectors, self.dimensions))
+        fit = unit_vectors(vectors, self.dimensions).astype(np.float16)
         if not len(photo_ids) == len(versions) == len(fit):
             raise VectorRejected(
                 "a batch is uneven",
@@ -108,7 +110,7 @@ class Shard:
                 received=f"{len(versions)} versions and {len(fit)} vectors",
             )
         with self._lock:
-            self._sequence += 1
+            self._change()
             settled = self._settled_places(photo_ids)
             return [self._add(*each, settled) for each in zip(photo_ids, versions, fit, strict=True)]
 
@@ -118,7 +120,7 @@ class Shard:
             place = self._place(photo_id)
             if not self._is_newer(photo_id, version, place):
                 return False
-            self._sequence += 1
+            self._change()
             if place:
                 place.holder.kill(place.row, self._sequence)
                 self._count -= 1
@@ -135,16 +137,17 @@ class Shard:
         recall: float | None = None,
         outside: bool = False,
     ) -> list[Hit]:
-        """The `k` photos nearest to `vector`, best first; fewer only when `allow` lets no more through.
+        """The `k` photos nearest to `vector`, best first, of equal scores the lower id first.
 
-        `recall` is the share of the nearest that should be found (default: the setting's), `outside` says that the
-        query is of the kind of `outside_queries`. Raises VectorRejected, and QueryRejected for a `k` below 1.
+        They are fewer only when `allow` lets no more through, a predicate or an IdFilter, which costs less. `recall`
+        is the share of the nearest that should be found (default: the setting's); 1.0 compares every row, and the
+        same photos give the same hits, however they lie in segments. `outside` says that the query is of the kind of
+        `outside_queries`. Raises VectorRejected, and QueryRejected for a `k` below 1.
         """
         if k < 1:
             raise QueryRejected("k is out of range", expected="at least 1", received=str(k))
         wished = self.settings.recall if recall is None else recall
-        query = Query(unit_vector(vector, self.dimensions))
-        return self.snapshot().search(query, k, Search(allow, wished, outside))
+        return self.snapshot().search(unit_vector(vector, self.dimensions), k, Search(allow, wished, outside))
 
     def vector(self, photo_id: int) -> np.ndarray | None:
         """The photo's vector, float32 [dimensions], or None when it is not here."""
@@ -201,9 +204,14 @@ class Shard:
         """End a running merge and let go of the folder; what was not sealed is read again from the log."""
         self._writer.stop()
         with self._merge_lock, self._seal_lock:
+            self._current = None
             self._folder.close()
 
     # What follows up to `snapshot` is called with the lock held.
+
+    def _change(self) -> None:
+        self._sequence += 1
+        self._current = None
 
     def _add(self, photo_id: int, version: Version, vector: np.ndarray, settled: dict[int, Place]) -> bool:
         place = self._unsettled_place(photo_id) or settled.get(photo_id)
@@ -243,8 +251,10 @@ class Shard:
     def snapshot(self) -> Snapshot:
         """What can be found now, as one search sees it."""
         with self._lock:
-            views = tuple(memtable.view() for memtable in self._memtables if len(memtable))
-            return Snapshot(views, self._segments, self._sequence)
+            if self._current is None:
+                views = [memtable.view() for memtable in self._memtables if len(memtable)]
+                self._current = Snapshot(views, self._lineup, self._sequence)
+            return self._current
 
     def _freeze(self) -> Frozen:
         with self._lock:
@@ -308,3 +318,4 @@ class Shard:
             for photo_ids, died in deaths:
                 added.inherit(photo_ids, died, since)
         self._segments = tuple([*kept, added] if added else kept)
+        self._lineup, self._current = Lineup(self._segments), None

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stream_app.index.compiled import compiled
-from stream_app.index.machine import bit_count, prefetch
+from stream_app.index.machine import bit_count, prefetch, trailing_zeros
 
 BITS: Final = 512
 WORDS: Final = BITS // 64
@@ -25,14 +25,21 @@ COARSE_TIMES: Final = 16  # so many times the rows that are kept in the end pass
 ROUNDS: Final = 2
 MISSED: Final = 1 << 62
 EVERYWHERE: Final = 1.0
-NEAR: Final = 0.27  # a cosine of .66: beyond, one word lets too many pass
+NEAR: Final = 0.2  # a cosine of .81: beyond, one word lets too many pass
 DEVIATIONS: Final = 3.0  # beyond what is expected at an angle, which one in a thousand exceeds
 AHEAD: Final = 16  # rows whose signatures are on their way while one is looked at
+#: Differences that are bytes are compared eight at once, in one word.
+LANES: Final = 8
+HIGHEST: Final = 127
+EACH_LANE: Final = np.uint64(0x0101010101010101)
+HIGH_BITS: Final = np.uint64(0x8080808080808080)
 
 
 def signatures(vectors: np.ndarray) -> np.ndarray:
     """Of vectors float32 [n, dimensions]: uint64 [n, WORDS]."""
-    return np.asarray(_signatures(np.ascontiguousarray(vectors, np.float32), _flips(vectors.shape[1]), WORDS))
+    made = np.zeros((len(vectors), WORDS), np.uint64)
+    sign(np.ascontiguousarray(vectors, np.float32), flips_for(vectors.shape[1]), made)
+    return made
 
 
 class Sieve(NamedTuple):
@@ -50,6 +57,18 @@ class Sieve(NamedTuple):
         return cls(known, np.ascontiguousarray(known[:, :COARSE_WORDS].T))
 
 
+class Marks(NamedTuple):
+    """What a sieve writes on, with room for at least as many rows as it is given."""
+
+    differences: np.ndarray  # uint16 [rows]
+    places: np.ndarray  # int32 [rows]
+
+    @classmethod
+    def of(cls, rows: int) -> Marks:
+        """Room for so many."""
+        return cls(np.empty((rows // LANES + 2) * LANES, np.uint16), np.empty(rows, np.int32))
+
+
 def sift(
     known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, keep: int, reach: float = EVERYWHERE
 ) -> np.ndarray:
@@ -59,11 +78,12 @@ def sift(
     `reach`, an angle as a share of pi, but for chance.
     """
     if candidates is None:
-        return np.asarray(sift_all(known, wanted, keep, reach))
-    return np.asarray(sift_some(known, wanted, candidates, keep, reach))
+        return np.asarray(sift_all(known, wanted, keep, reach, Marks.of(len(known.fine))))
+    return np.asarray(sift_some(known, wanted, candidates.copy(), keep, reach, Marks.of(len(candidates))))
 
 
-def reach_of(score: float) -> float:
+@compiled()
+def angle_of(score):  # type: ignore[no-untyped-def]
     """The angle, as a share of pi, of unit vectors with this dot product."""
     return math.acos(max(-1.0, min(1.0, score))) / math.pi
 
@@ -79,7 +99,7 @@ def ranks(known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, sough
 
 
 @cache
-def _flips(dimensions: int) -> np.ndarray:
+def flips_for(dimensions: int) -> np.ndarray:
     """Signs, float32 [blocks, ROUNDS, width]: a block gives a bit for each of its `width` dimensions."""
     width = 1 << (dimensions - 1).bit_length()
     random = np.random.default_rng(1)
@@ -87,9 +107,10 @@ def _flips(dimensions: int) -> np.ndarray:
 
 
 @compiled(sums_in_any_order=True)
-def _signatures(vectors, flips, words):  # type: ignore[no-untyped-def]
+def sign(vectors, flips, made):  # type: ignore[no-untyped-def]
+    """`signatures` for compiled code, into zeros."""
     blocks, rounds, width = flips.shape
-    made = np.zeros((len(vectors), words), np.uint64)
+    words = made.shape[1]
     rotated = np.empty(width, np.float32)
     for row in range(len(vectors)):
         for block in range(blocks):
@@ -101,7 +122,6 @@ def _signatures(vectors, flips, words):  # type: ignore[no-untyped-def]
             for place in range(min(width, 64 * words - block * width)):
                 bit = block * width + place
                 made[row, bit >> 6] |= np.uint64(rotated[place] > 0) << np.uint64(bit & 63)
-    return made
 
 
 @compiled(sums_in_any_order=True)
@@ -125,23 +145,26 @@ def _difference(known, row, wanted):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def sift_some(known, wanted, candidates, keep, reach):  # type: ignore[no-untyped-def]
-    """`sift` among candidates, for compiled code."""
+def sift_some(known, wanted, candidates, keep, reach, marks):  # type: ignore[no-untyped-def]
+    """`sift` among candidates, for compiled code; those that are kept come to lie in their front."""
     if len(candidates) <= keep and reach >= EVERYWHERE:
         return candidates
-    differences = np.empty(len(candidates), np.uint16)
+    spread = np.zeros(64 * WORDS + 1, np.int32)
     for place in range(len(candidates)):
         if place + AHEAD < len(candidates):
             prefetch(known.fine, candidates[place + AHEAD], 0)
-        differences[place] = _difference(known.fine, candidates[place], wanted)
-    return candidates[_nearest(differences, keep, 64 * WORDS, reach, 1)]
+        difference = _difference(known.fine, candidates[place], wanted)
+        marks.differences[place] = difference
+        spread[difference] += 1
+    limit = min(_farthest(spread, min(keep, len(candidates))), _expected(64 * WORDS, reach))
+    return _up_to(candidates, marks.differences, limit)
 
 
 @compiled()
-def sift_all(known, wanted, keep, reach):  # type: ignore[no-untyped-def]
+def sift_all(known, wanted, keep, reach, marks):  # type: ignore[no-untyped-def]
     """`sift` among all rows, for compiled code."""
-    one, other = known.coarse
-    differences = np.empty(len(one), np.uint8)
+    one, other = known.coarse[0], known.coarse[1]
+    differences = marks.differences.view(np.uint8)
     bits = 64
     if reach < NEAR:  # few rows lie that near, and one word tells them
         for row in range(len(one)):
@@ -150,37 +173,73 @@ def sift_all(known, wanted, keep, reach):  # type: ignore[no-untyped-def]
         bits = 128
         for row in range(len(one)):
             differences[row] = bit_count(one[row] ^ wanted[0]) + bit_count(other[row] ^ wanted[1])
-    promising = _nearest(differences, COARSE_TIMES * keep, bits, reach, 1 + len(one) // SPREAD_ROWS)
-    return sift_some(known, wanted, promising, keep, reach)
+    promising = _nearest(differences, len(one), COARSE_TIMES * keep, bits, reach, marks.places)
+    return sift_some(known, wanted, promising, keep, reach, marks)
 
 
 @compiled()
-def _nearest(differences, keep, bits, reach, step):  # type: ignore[no-untyped-def]
-    """Places, int32, of the `keep` least differences, and of those that tie with the last, within reach.
-
-    How the differences are spread is seen from every `step`th; from some it is guessed, and more are kept.
-    """
-    within = _within(differences, bits * reach + DEVIATIONS * math.sqrt(bits * reach * (1 - reach)))
-    if len(within) <= keep:
-        return within
-    spread = np.zeros(bits + 1, np.int64)
-    for place in range(0, len(differences), step):
+def _nearest(differences, count, keep, bits, reach, places):  # type: ignore[no-untyped-def]
+    """Of the first `count` the places, int32, of the `keep` least differences and of their ties, within reach."""
+    limit = _expected(bits, reach)
+    if bits > 64:  # many may lie within reach: how differences are spread is guessed from some, with room for chance
+        step = 1 + count // SPREAD_ROWS
+        spread = np.zeros(bits + 1, np.int32)
+        for place in range(0, count, step):
+            spread[differences[place]] += 1
+        wished = keep if step == 1 else keep + keep // 2
+        limit = min(limit, _farthest(spread, min(wished, count) // step))
+    found = _within(differences, count, limit, places)
+    if len(found) <= keep:
+        return found
+    spread = np.zeros(bits + 1, np.int32)
+    for place in found:
         spread[differences[place]] += 1
-    wished = keep if step == 1 else keep + keep // 4
-    return _within(differences, _farthest(spread, min(wished, len(differences)) // step))
+    limit, kept = _farthest(spread, keep), 0
+    for place in found:
+        if differences[place] <= limit:
+            found[kept] = place
+            kept += 1
+    return found[:kept]
 
 
 @compiled()
-def _within(differences, farthest):  # type: ignore[no-untyped-def]
-    """Places, int32, of the differences up to `farthest`."""
-    places = np.empty(len(differences), np.int32)
-    limit = np.uint16(min(farthest, 65_535.0))
-    count = 0
-    for place in range(len(differences)):
+def _expected(bits, reach):  # type: ignore[no-untyped-def]
+    """The difference that at the angle `reach` is hardly ever exceeded."""
+    return min(bits, int(bits * reach + DEVIATIONS * math.sqrt(bits * reach * (1 - reach))))
+
+
+@compiled()
+def _within(differences, count, limit, places):  # type: ignore[no-untyped-def]
+    """Places, int32, of those of the first `count` differences that are no more than `limit`.
+
+    Eight at once: a byte of 127 at most, its highest bit set, keeps that bit unless less than `limit` + 1 is in it.
+    """
+    if limit >= HIGHEST:
+        for place in range(count):
+            places[place] = place
+        return places[:count]
+    differences[count : count + LANES] = HIGHEST
+    words = differences.view(np.uint64)
+    least = np.uint64(limit + 1) * EACH_LANE
+    found = 0
+    for at in range(-(-count // LANES)):
+        less = ~((words[at] | HIGH_BITS) - least) & HIGH_BITS
+        while less:
+            places[found] = LANES * at + (trailing_zeros(less) >> 3)
+            found += 1
+            less &= less - np.uint64(1)
+    return places[:found]
+
+
+@compiled()
+def _up_to(candidates, differences, limit):  # type: ignore[no-untyped-def]
+    """The candidates whose difference is no more than `limit`, in their front."""
+    kept = 0
+    for place in range(len(candidates)):
         if differences[place] <= limit:
-            places[count] = place
-            count += 1
-    return places[:count]
+            candidates[kept] = candidates[place]
+            kept += 1
+    return candidates[:kept]
 
 
 @compiled()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from stream_app.index.effort import share_of
+from stream_app.index.best import ROW_BITS, Best
+from stream_app.index.closest import wish_for
+from stream_app.index.effort import NO_EFFORT, share_of
 from stream_app.index.memtable import MemtableView
-from stream_app.index.ranking import Allow, Hit, bounded, ranked
-from stream_app.index.segment import NO_SCORE, Query, Segment
+from stream_app.index.ranking import Allow, Hit, IdFilter
+from stream_app.index.segment import Segment
+from stream_app.index.sweep import sweep
 
-#: Segments, the largest first, after which it is all but known how near the neighbours are.
-TELLING = 2
+EXACT_RECALL: Final = 1.0
+EFFORTS_KEPT: Final = 256
+#: Of few photos that alone may be found each one is looked up: up to so many, or to this share of all.
+LOOKED_UP_MAX, LOOKED_UP_SHARE = 1_000, 1 / 32
+#: So many more than `k` are searched for at first where a predicate may refuse some, and then so many times as many.
+SPARE, WIDENING = 8, 4
 
 
 class Search(NamedTuple):
@@ -24,86 +32,106 @@ class Search(NamedTuple):
     outside: bool
 
 
-class Found(NamedTuple):
-    """Rows of one source and their exact scores, best first."""
+class Lineup:
+    """The segments of a shard, the largest first, and what can be known of a search before there is a query."""
 
-    source: MemtableView | Segment
-    rows: np.ndarray
-    scores: np.ndarray
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self.segments = sorted(segments, key=len, reverse=True)
+        self.rows = sum(map(len, segments))
+        self._efforts: dict[tuple[int, int, float, bool], np.ndarray] = {}
+
+    def efforts(self, memtables: int, k: int, recall: float, *, outside: bool) -> np.ndarray:
+        """How so many memtables, and then each segment, are asked, as `sweep` wants it."""
+        wanted = (memtables, k, recall, outside)
+        known = self._efforts.get(wanted)
+        if known is None:
+            if len(self._efforts) >= EFFORTS_KEPT:
+                self._efforts.clear()
+            asked = [self._effort(each, k, recall, outside) for each in self.segments]
+            known = np.array([[k, *6 * [0]]] * memtables + asked, np.int64)
+            self._efforts[wanted] = known
+        return known
+
+    def _effort(self, segment: Segment, k: int, recall: float, outside: bool) -> list[int]:
+        if recall >= EXACT_RECALL:
+            return [k] + 6 * [0]
+        share = share_of(k, len(segment), self.rows)
+        first, again = (segment.effort(each, recall, outside=outside) or NO_EFFORT for each in (share, k))
+        return [share, *first[:3], *again[:3]]
 
 
-class Snapshot(NamedTuple):
+class Snapshot:
     """The rows of these sources that die later than `sequence`: of each photo at most one."""
 
-    memtables: tuple[MemtableView, ...]
-    segments: tuple[Segment, ...]
-    sequence: int
+    def __init__(self, memtables: Sequence[MemtableView], lineup: Lineup, sequence: int) -> None:
+        self.memtables = memtables
+        self.segments = lineup.segments
+        self.sequence = sequence
+        self._sources: list[MemtableView | Segment] = [*memtables, *lineup.segments]
+        self._lineup = lineup
+        described = [*(each.described() for each in memtables), *(each.described for each in lineup.segments)]
+        self._described = np.stack(described) if described else np.empty((0, 0), np.int64)
+        self._rows = sum(len(each.photo_ids) for each in self._sources)
 
-    def search(self, query: Query, k: int, how: Search) -> list[Hit]:
-        """The `k` best hits, best first.
+    def search(self, vector: np.ndarray, k: int, how: Search) -> list[Hit]:
+        """The `k` best hits of a unit vector, float32 [dimensions]: by score, equal ones by photo id.
 
-        Each segment, the largest first, is asked for its share of the neighbours, as if they lay evenly, and for
-        none that would come behind the `k` that are found already; one that turns out to hold more is asked again.
+        For a recall of 1 every row is compared.
         """
-        if not self.memtables and not self.segments:
+        k = min(k, self._rows)
+        if not k:
             return []
-        segments = sorted(self.segments, key=len, reverse=True)
-        total = sum(map(len, segments)) + sum(len(each.photo_ids) for each in self.memtables)
-        shares = [share_of(k, len(each), total) for each in segments]
-        found = [Found(each, *each.nearest(query.vector, k, self.sequence, how.allow)) for each in self.memtables]
-        for place, (segment, share) in enumerate(zip(segments, shares, strict=True)):
-            if place <= TELLING:
-                query.score_min = _kth_score(found, k)
-            found.append(self._of(segment, share, query, k, how))
-        best = _best(found, k)
-        counts = np.bincount(best.origins, minlength=len(found))[len(self.memtables) :].tolist()
-        more = [place for place, share in enumerate(shares) if share < k and counts[place] >= share]
-        for place in more:
-            query.score_min = _kth_score(found, k)
-            found[len(self.memtables) + place] = self._of(segments[place], k, query, k, how)
-        return _hits(_best(found, k) if more else best)
+        if how.allow is None or isinstance(how.allow, IdFilter):
+            return self._hits(self._best(vector, k, how, how.allow))
+        return self._asking(vector, k, how, how.allow)
 
     def photo_ids(self) -> Iterator[int]:
         """Every living photo, each once."""
-        sources: list[MemtableView | Segment] = [*self.memtables, *self.segments]
-        for source in sources:
+        for source in self._sources:
             yield from map(int, source.photo_ids[source.died > self.sequence])
 
-    def _of(self, segment: Segment, share: int, query: Query, k: int, how: Search) -> Found:
-        effort = segment.effort(share, how.recall, outside=how.outside)
-        return Found(segment, *segment.nearest(query, k, self.sequence, how.allow, effort, share))
+    def _asking(self, vector: np.ndarray, k: int, how: Search, allow: Callable[[int], bool]) -> list[Hit]:
+        """A predicate is asked about the best, best first, and about more of them until `k` are allowed."""
+        verdicts: dict[int, bool] = {}
+        wider = min(k + SPARE, self._rows)
+        while True:
+            best = self._best(vector, wider, how, None)
+            allowed: list[int] = []
+            for place, photo_id in enumerate(best.photo_ids[: best.size[0]].tolist()):
+                if photo_id not in verdicts:
+                    verdicts[photo_id] = allow(photo_id)
+                if verdicts[photo_id]:
+                    allowed.append(place)
+                    if len(allowed) == k:
+                        break
+            if len(allowed) == k or wider == self._rows:
+                return self._hits(best, allowed)
+            wider = min(WIDENING * wider, self._rows)
 
+    def _best(self, vector: np.ndarray, k: int, how: Search, chosen: IdFilter | None) -> Best:
+        return sweep(self._described, self._efforts(k, how, chosen), wish_for(vector, self.sequence, chosen), k)
 
-def _kth_score(found: Sequence[Found], k: int) -> float:
-    """What a row must score to be among the `k` best of what is found; any score while there are fewer."""
-    scores = np.concatenate([each.scores for each in found]) if found else np.empty(0)
-    return float(np.partition(scores, len(scores) - k)[-k]) if len(scores) >= k else NO_SCORE
+    def _efforts(self, k: int, how: Search, chosen: IdFilter | None) -> np.ndarray:
+        """Those of the line-up, harder by as much as fewer of the neighbours are allowed."""
+        if chosen is None:
+            return self._lineup.efforts(len(self.memtables), k, how.recall, outside=how.outside)
+        count = len(chosen.photo_ids)
+        if not chosen.without and count <= max(LOOKED_UP_MAX, LOOKED_UP_SHARE * self._rows):
+            return self._lineup.efforts(len(self.memtables), k, EXACT_RECALL, outside=False)
+        allowed = max(1, self._rows - count if chosen.without else min(count, self._rows))
+        efforts = self._lineup.efforts(len(self.memtables), k, how.recall, outside=how.outside).copy()
+        efforts[:, [2, 3, 5, 6]] *= math.ceil(self._rows / allowed)
+        return efforts
 
-
-class _Best(NamedTuple):
-    """The best rows of several sources: `origins` are their places in `found`."""
-
-    found: Sequence[Found]
-    origins: np.ndarray
-    rows: np.ndarray
-    photo_ids: np.ndarray
-    scores: np.ndarray
-
-
-def _best(found: Sequence[Found], k: int) -> _Best:
-    ends = np.cumsum([len(each.rows) for each in found])
-    rows, scores, photo_ids = (
-        np.concatenate(columns) if len(found) > 1 else columns[0]
-        for columns in zip(*((each.rows, each.scores, each.source.photo_ids[each.rows]) for each in found), strict=True)
-    )
-    order = ranked(photo_ids, scores, k)
-    return _Best(found, np.searchsorted(ends, order, side="right"), rows[order], photo_ids[order], scores[order])
-
-
-def _hits(best: _Best) -> list[Hit]:
-    sources = [each.source for each in best.found]
-    columns = zip(best.origins.tolist(), best.rows.tolist(), best.photo_ids.tolist(), best.scores.tolist(), strict=True)
-    return [
-        Hit(photo_id, bounded(score), sources[origin].version(row), sources[origin].source)
-        for origin, row, photo_id, score in columns
-    ]
+    def _hits(self, best: Best, chosen: Sequence[int] | None = None) -> list[Hit]:
+        count = int(best.size[0])
+        rows = zip(
+            best.photo_ids[:count].tolist(), best.scores[:count].tolist(), best.places[:count].tolist(), strict=True
+        )
+        found = [
+            (photo_id, score, self._sources[place >> ROW_BITS], place & ((1 << ROW_BITS) - 1))
+            for photo_id, score, place in rows
+        ]
+        if chosen is not None:
+            found = [found[each] for each in chosen]
+        return [Hit(photo_id, score, source.version(row), source.source) for photo_id, score, source, row in found]

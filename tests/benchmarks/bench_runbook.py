@@ -6,7 +6,8 @@ COUNT vectors arrive in 60 steps, cluster after cluster; every fifth step delete
 step replaces some photos and then asks 200 queries (`index_runbook.py`). Each peer keeps up in its own way
 (`runbook_peers.py`), in a process of its own, on one thread; the shard merges in the background besides, as a worker
 does, and its child processes count. DATA is a name of `index_data.py`, PEER one of `runbook_peers.py` (all but Annoy
-angular; on GloVe rather that one).
+angular; on GloVe rather that one). What others found earlier on the same script stays in the tables, so that peers can
+be run one at a time; who has used ten minutes of processor is stopped where it is.
 
 A peer gets a fixed search budget. The least that finds .95 in the first steps, and its neighbours, are all asked from
 then on; only the searches of one are counted, and shown is the cheapest whose mean recall over the whole is .95, as if
@@ -44,6 +45,7 @@ from stream_peer import StreamPeer  # noqa: E402
 COUNT, STEPS, K, BATCH_ROWS = 300_000, 60, 10, 1_000
 PREFIX_STEPS, SMALLER_BUDGETS, LARGER_BUDGETS = 6, 2, 3
 BAR_RECALL, BAR_WORST, BAR_CPU = 0.95, 0.93, 0.5
+CPU_SECONDS_MAX = 600
 LEFT_OUT = "Annoy angular, rebuilt"
 
 
@@ -72,6 +74,7 @@ class Summary:
     peak_mb: float
     p50_ms: float
     p99_ms: float
+    steps: int
 
     @property
     def total_cpu(self) -> float:
@@ -86,25 +89,37 @@ def main() -> None:
     names = sys.argv[3:] or [name for name in PEERS if name != LEFT_OUT]
     OUT.mkdir(parents=True, exist_ok=True)
     runbook = write_runbook(data, count, STEPS, K)
-    print(f"## Runbook, {data}: {describe(runbook)}\n\n{HEADER}", flush=True)
-    everything: list[Summary] = []
-    shown: list[Summary] = []
+    said = f"Runbook, {data}: {describe(runbook)}"
+    print(f"## {said}\n\n{HEADER}", flush=True)
+    everything = earlier(data, said)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "runbook"
         file.write_bytes(pickle.dumps(runbook))
         if SHARD in names:
             compile_shard(Path(folder) / "few", Mixture(300).slice(0, COMPILED_ROWS))
         for name in names:
-            found = summarise(name, _followed_apart(name, file))
-            everything += found
-            shown.append(best(found))
-            print(row(shown[-1]), flush=True)
-    bars = "\n".join(judge(everything))
-    print(f"\n{bars}")
-    text = f"Runbook, {data}: {describe(runbook)}\n\n{HEADER}\n" + "\n".join(map(row, shown)) + f"\n\n{bars}\n"
+            everything[name] = summarise(name, _followed_apart(name, file))
+            print(row(best(everything[name])), flush=True)
+            keep(data, said, everything)
+    print("\n" + "\n".join(judge(everything)))
+
+
+def earlier(data: str, said: str) -> dict[str, list[Summary]]:
+    """What peers found on the same script before."""
+    path = OUT / f"runbook-{data}.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if kept.get("said") != said:
+        return {}
+    return {name: [Summary(**each) for each in found] for name, found in kept["peers"].items()}
+
+
+def keep(data: str, said: str, everything: dict[str, list[Summary]]) -> None:
+    """Write the tables."""
+    rows = [row(best(found)) for found in everything.values()]
+    text = "\n".join([said, "", HEADER, *rows, "", *judge(everything), ""])
     (OUT / f"runbook-{data}.md").write_text(text, encoding="utf-8")
-    kept = [{**asdict(each), "total_cpu": each.total_cpu} for each in everything]
-    (OUT / f"runbook-{data}.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    peers = {name: [asdict(each) for each in found] for name, found in everything.items()}
+    (OUT / f"runbook-{data}.json").write_text(json.dumps({"said": said, "peers": peers}, indent=1), encoding="utf-8")
 
 
 def describe(runbook: Runbook) -> str:
@@ -147,6 +162,8 @@ def run(name: str, file: str) -> dict[str, Any]:
             asked = promising(asked)
             for searches in asked:
                 aside.subtract(searches)
+        if cpu_seconds() - cpu > CPU_SECONDS_MAX:
+            break
     peer.close()
     used, wall = cpu_seconds() - cpu - aside.cpu, time.monotonic() - begun - aside.wall
     return {
@@ -240,6 +257,7 @@ def _summary(name: str, measured: dict[str, Any], searches: Searches) -> Summary
         peak_mb=measured["peak_mb"],
         p50_ms=float(p50),
         p99_ms=float(p99),
+        steps=len(searches.recalls),
     )
 
 
@@ -250,19 +268,22 @@ HEADER = """\
 
 def row(of: Summary) -> str:
     """One line of the table."""
+    cut = "" if of.steps == STEPS else f", stopped after {of.steps} of {STEPS} steps"
     return (
-        f"| {of.name} | {of.budget or 'as set'} | {of.mean_recall:.3f} | {of.worst_recall:.3f} | {of.total_cpu:.1f} "
-        f"| {of.update_cpu:.1f} | {of.wall:.1f} | {of.peak_mb:.0f} | {of.p50_ms:.2f} | {of.p99_ms:.2f} |"
+        f"| {of.name}{cut} | {of.budget or 'as set'} | {of.mean_recall:.3f} | {of.worst_recall:.3f} "
+        f"| {of.total_cpu:.1f} | {of.update_cpu:.1f} | {of.wall:.1f} | {of.peak_mb:.0f} | {of.p50_ms:.2f} "
+        f"| {of.p99_ms:.2f} |"
     )
 
 
-def judge(summaries: list[Summary]) -> list[str]:
-    """The table of bars, which is empty when the shard took no part."""
+def judge(everything: dict[str, list[Summary]]) -> list[str]:
+    """The table of bars, which is empty when the shard took no part; who was stopped is nobody's peer."""
     lines = ["| bar | found | |", "| --- | ---: | --- |"]
-    for ours in (each for each in summaries if each.name == SHARD):
+    others = [each for name, found in everything.items() if name != SHARD for each in found if each.steps == STEPS]
+    for ours in everything.get(SHARD, []):
         lines.append(_verdict(f"mean recall at least {BAR_RECALL}", ours.mean_recall, ours.mean_recall >= BAR_RECALL))
         lines.append(_verdict(f"worst step at least {BAR_WORST}", ours.worst_recall, ours.worst_recall >= BAR_WORST))
-        peers = [each for each in summaries if each is not ours and each.mean_recall >= BAR_RECALL]
+        peers = [each for each in others if each.mean_recall >= BAR_RECALL]
         steady = [each for each in peers if each.worst_recall >= BAR_WORST]
         for which, of in (("best peer", peers), (f"best peer whose worst step is {BAR_WORST}", steady)):
             if of:
