@@ -1,4 +1,4 @@
-# One word each: install, demo, test, check, bench, test-gpu, lock, clean.
+# One word each: install, demo, test, check, bench, test-api, test-gpu, lock, clean.
 #   make demo PHOTOS=~/Pictures [PORT=6066]      make test [TESTS="tests/test_shard.py -k merge"]
 
 VENV ?= .venv
@@ -9,7 +9,7 @@ EXTRAS ?= demo,heic,dev
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)-$(EXTRAS)
 # Annoy is compiled here. It defaults to -march=native, which is right for the machine at hand.
 
-.PHONY: install demo test check bench test-gpu lock clean
+.PHONY: install demo test check bench test-api test-gpu lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -34,6 +34,10 @@ bench: $(STAMP)
 	@$(VENV)/bin/python -c "import faiss, hnswlib, usearch, voyager" 2>/dev/null \
 		|| ./deploy/install $(VENV) $(EXTRAS),bench
 	@set -e; for each in tests/benchmarks/bench_*.py; do echo "== $$each"; $(VENV)/bin/python $$each; done
+
+# Some minutes: 10,000 requests, right and wrong ones, to a worker of their own; `make test` sends a tenth of them.
+test-api: $(STAMP)
+	@$(VENV)/bin/python tests/api_cases.py 10000
 
 test-gpu: $(STAMP)
 	@$(VENV)/bin/python -c "import tensorflow as tf, sys; sys.exit(not tf.config.list_physical_devices('GPU'))" \

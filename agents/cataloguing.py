@@ -17,13 +17,14 @@ from faust.types import EventT, StreamT
 
 from agents.facts import Fact, fact_from
 from agents.persistence import do_batch
+from agents.turns import in_turns
 from stream_app.activity import PhotoDeleted, PhotoEvent, UserDeleted, event_key, event_to_json
 from stream_app.catalogue import PhotoRow, UserRow, with_deletion, with_event
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import EventRejected
 from stream_app.records import photo_key
 from stream_app.settings import Settings
-from stream_app.tables import RowTable
+from stream_app.tables import PartitionRows, RowTable
 from stream_app.versions import KIND_DELETED, Version
 
 
@@ -33,7 +34,7 @@ class CatalogueRoom:
 
     activity: faust.Topic
     photos: RowTable[PhotoRow]
-    users: RowTable[UserRow]
+    users: PartitionRows[UserRow]
     dead_letters: DeadLetters
     partition_count: int
 
@@ -49,7 +50,7 @@ def declare_cataloguing(app: faust.App, room: CatalogueRoom, settings: Settings)
 
 async def catalogue_batch(events: Sequence[EventT], room: CatalogueRoom) -> None:
     """Merge `events` into the rows of their photos; returns when the rows, and what follows from them, are durable."""
-    for event in events:
+    async for event in in_turns(events):
         try:
             fact = fact_from(event)
         except EventRejected:
@@ -61,7 +62,7 @@ async def catalogue_batch(events: Sequence[EventT], room: CatalogueRoom) -> None
 
 async def _merge(fact: Fact[PhotoEvent], room: CatalogueRoom) -> None:
     after = with_event(_row(fact.photo_id, room), fact.activity, fact.version)
-    owner = room.users.get(int(user_id)) if (user_id := after.text("user_id")) else None
+    owner = room.users.get(fact.partition, int(user_id)) if (user_id := after.text("user_id")) else None
     if owner is not None and after.went_with(owner):
         # First the events, then the row: a row that says it already would be all that is left after a crash.
         await _announce([PhotoDeleted(fact.photo_id, owner.deleted_ms)], room, [fact.partition])
@@ -73,10 +74,10 @@ async def _merge(fact: Fact[PhotoEvent], room: CatalogueRoom) -> None:
 
 async def _delete_user(fact: Fact[UserDeleted], room: CatalogueRoom) -> None:
     user_id = fact.activity.user_id
-    known = room.users.get(user_id) or UserRow(user_id)
+    known = room.users.get(fact.partition, user_id) or UserRow(user_id)
     user = UserRow(user_id, max(known.deleted_ms, fact.version.time_ms))
-    # Also where it is known already, from another partition of this worker: each partition has a changelog of its own.
-    room.users.set(fact.source, user_id, user)
+    if user != known:
+        room.users.set(fact.source, user_id, user)
     gone = await asyncio.to_thread(_photos_of, user, fact.partition, room)
     await _announce([PhotoDeleted(each, user.deleted_ms) for each in gone], room, [fact.partition])
     for photo_id in gone:

@@ -27,7 +27,7 @@ from stream_app.metrics import PHOTOS_EMBEDDED, PHOTOS_REJECTED
 from stream_app.photos import PhotoReader, shown_address
 from stream_app.records import EmbeddingRecord, PhotoEmbedded, PhotoRemoved
 from stream_app.settings import Settings
-from stream_app.tables import RowTable
+from stream_app.tables import RowTable, require_own
 from stream_app.versions import BEFORE_ALL, Version
 
 log = logging.getLogger(__name__)
@@ -193,7 +193,7 @@ async def _read(fact: Upload, room: EmbeddingRoom) -> bytes | None:
 async def _append(room: EmbeddingRoom, entries: Sequence[Entry]) -> None:
     """Append records and note them in the table: first the log, so that a row never promises too much."""
     for fact, _ in entries:
-        room.rows.require_own(fact.source)
+        require_own(fact.source)
     for partition in {fact.partition for fact, _ in entries}:
         here = [(fact, record) for fact, record in entries if fact.partition == partition]
         offsets = await room.embeddings.append(partition, [record for _, record in here])

@@ -43,7 +43,7 @@ from stream_app.live_index import LiveIndex
 from stream_app.live_sample import LiveSample
 from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
-from stream_app.photo_labels import LabelLog, Labels, NoLabels
+from stream_app.photo_labels import LABEL_BATCH_BYTES, LabelLog, Labels, NoLabels
 from stream_app.photo_search import PhotoSearch, SearchRoom
 from stream_app.photographer_answers import PhotographerAnswers
 from stream_app.photos import PhotoReader
@@ -56,7 +56,7 @@ from stream_app.roots import PublishedRoots
 from stream_app.sent_images import ImageDesk
 from stream_app.settings import Settings
 from stream_app.stream_lag import positions_of
-from stream_app.tables import RowTable
+from stream_app.tables import PartitionRows, RowTable
 from stream_app.tag_index import TagIndex
 from stream_app.uploads import UploadStore
 from stream_app.web.ops_views import attach_ops
@@ -100,7 +100,13 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     freshness = Freshness()
     app.sensors.add(Arrivals(topics.activity_topic(settings), freshness))
 
-    users: RowTable[UserRow] = _row_table(app, "users", UserRow, settings)
+    users: PartitionRows[UserRow] = PartitionRows(
+        app,
+        "users",
+        partition_count=settings.partition_count,
+        to_bytes=UserRow.to_bytes,
+        from_bytes=UserRow.from_bytes,
+    )
     declare_cataloguing(app, CatalogueRoom(activity, photos, users, dead_letters, settings.partition_count), settings)
     embedding_room = EmbeddingRoom(encoder, reader, embeddings, embedded, dead_letters, index.is_removed)
     declare_embedding(app, activity, embedding_room, settings)
@@ -287,7 +293,7 @@ def _keep_house(
 def _labels(app: faust.App, settings: Settings, space: Space) -> Labels:
     if not settings.labels_produced:
         return NoLabels()
-    producer = LazyProducer(settings)
+    producer = LazyProducer(settings, max_batch_size=LABEL_BATCH_BYTES)
 
     async def stop(*_: Any, **__: Any) -> None:
         await producer.stop()

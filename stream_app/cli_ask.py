@@ -39,6 +39,8 @@ _filters = (
     click.option("--min-width", type=click.IntRange(0, 1_000_000), default=0, metavar="PIXELS"),
     click.option("--min-height", type=click.IntRange(0, 1_000_000), default=0, metavar="PIXELS"),
     click.option("--min-score", type=click.FloatRange(-2, 2), help="No hits below it."),
+)
+_pages = (
     click.option("--fold", is_flag=True, help="Show near-duplicates once, with their count."),
     click.option("--cursor", default="", help='"*" begins a walk over all hits; then next_cursor of the last answer.'),
 )
@@ -62,7 +64,7 @@ def _asking(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 @click.option(
     "--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search by this photo, too."
 )
-@_asking(_how_many, *_filters, _explain)
+@_asking(_how_many, *_filters, *_pages, _explain)
 def search(words: tuple[str, ...], image: Path | None, url: str | None, as_json: bool, **options: Any) -> None:
     """Find photos for WORDS, as in: boat on a lake; king - man + woman; sunset^2 beach; photo:42 - dog."""
     _require(bool(words) or image is not None, "WORDS or --image")
@@ -74,7 +76,7 @@ def search(words: tuple[str, ...], image: Path | None, url: str | None, as_json:
 
 @click.command()
 @click.argument("photo_id")
-@_asking(_how_many, *_filters, _explain)
+@_asking(_how_many, *_filters, *_pages, _explain)
 def related(photo_id: str, url: str | None, as_json: bool, **options: Any) -> None:
     """Find photos like the one with PHOTO_ID."""
     with _client(url) as client:
@@ -98,6 +100,7 @@ def classify(photo: str, k: int, url: str | None, as_json: bool) -> None:
 @click.argument("gallery_id", required=False)
 @click.option("--photo", "photo_ids", multiple=True, metavar="ID", help="Complete these instead; may be repeated.")
 @click.option("--method", type=click.Choice(["themes", "mean"]), default="themes", show_default=True)
+@click.option("--fold/--all", default=True, help="Leave out near-duplicates, or not.")
 @_asking(_how_many, *_filters, _explain)
 def suggest(gallery_id: str | None, photo_ids: tuple[str, ...], url: str | None, as_json: bool, **options: Any) -> None:
     """Suggest photos that would complete the gallery GALLERY_ID."""
@@ -124,7 +127,7 @@ def rank(quest_id: str, k: int, explain: bool, url: str | None, as_json: bool) -
 @click.command()
 @click.argument("words", nargs=-1)
 @click.option("--photo", "photo_ids", multiple=True, metavar="ID", help="An example photo; may be repeated.")
-@click.option("--model", type=click.Choice(["best", "mean"]), default="best", show_default=True)
+@click.option("--model", type=click.Choice(["best", "mean", "share"]), default="best", show_default=True)
 @click.option("--evidence", type=click.IntRange(0, 20), default=3, show_default=True, help="Photos with every name.")
 @click.option("--exclude-user", multiple=True, metavar="ID", help="Not this photographer.")
 @_asking(_how_many)
@@ -144,7 +147,7 @@ def _client(url: str | None) -> Iterator[Client]:
     from stream_app.client import Client
 
     settings = Settings.from_environment()
-    with Client(url or f"http://{_reached(settings.web_host)}:{settings.web_port}") as client:
+    with Client(url or f"http://{_reached(settings.web_host)}:{settings.web_port}", retries=1) as client:
         yield client
 
 

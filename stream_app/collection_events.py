@@ -128,6 +128,7 @@ FORM = EventForm(
         "time": TIME_EXPECTED,
     },
     needed=frozenset({"type", "gallery_id", "quest_id", "photo_id"}),
+    no_deletion='To delete a gallery send {"type": "gallery.deleted", "gallery_id": ...}.',
 )
 
 

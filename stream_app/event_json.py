@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -27,13 +27,16 @@ TIME_EXPECTED = "RFC 3339 with an offset, as 2026-11-23T22:16:00Z, or millisecon
 class EventForm:
     """The form of the events of one topic: a JSON Schema, and in a few words for people what it says of a field.
 
-    `shape` is how an event looks, `needed` which fields cannot be left out.
+    `shape` is how an event looks, `needed` which fields cannot be left out; `no_deletion` says how something is taken
+    away, since an empty message does not, and `misplaced` what to say of a field that its type must not have.
     """
 
     schema_path: Path
     shape: str
     expected: Mapping[str, str]
     needed: frozenset[str]
+    no_deletion: str
+    misplaced: Callable[[str], EventRejected] | None = None
 
     def read(self, value: bytes | None) -> dict[str, Any]:
         """The JSON object in the bytes of a message; raises EventRejected, in one line, when it has not the form."""
@@ -53,7 +56,7 @@ class EventForm:
             raise EventRejected(
                 "The message is empty",
                 expected=self.shape,
-                remedy="What is to be taken away has an event of its own.",
+                remedy=self.no_deletion,
             )
         if len(value) > EVENT_BYTES_MAX:
             raise EventRejected(
@@ -90,6 +93,8 @@ class EventForm:
             return EventRejected(
                 f"The event has no {missing}", expected=self.expected[missing], received=shown(message)
             )
+        if not error.absolute_path and self.misplaced is not None:
+            return self.misplaced(shown(message))
         name = str(error.absolute_path[0])
         too_long = error.validator in ("maxLength", "maxItems")
         return EventRejected(
@@ -137,7 +142,7 @@ def check_key(key: bytes | None, own_id: int, name: str) -> None:
             f"The key of the message is not its {name}",
             expected=f"{own_id} in ASCII decimals, or no key",
             received=shown(key),
-            remedy=f"Events that belong together must share one partition: use the {name} as the key.",
+            remedy=f"Events of one {name} must share a partition: use it as the key.",
         )
 
 

@@ -6,6 +6,7 @@ Faust's writes no null, which is how a compacted topic forgets, and to topics al
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -16,7 +17,7 @@ from stream_app.settings import Settings
 
 
 class LazyProducer:
-    """`connected` gives the producer, `stop` ends it."""
+    """`connected` gives the producer, `stop` ends it; `options` beside those of `stream_app.kafka`."""
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         self._settings, self._options = settings, options
@@ -31,6 +32,14 @@ class LazyProducer:
                 producer = kafka.producer(self._settings, **self._options)
                 self._producer = await self._running.enter_async_context(producer)
             return self._producer
+
+    async def send_all(self, topic: str, partition: int, messages: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Return when the broker has confirmed these (key, value), in their order; raises KafkaError as well."""
+        producer = await self.connected()
+        # Tansu counts a batch as one offset at the end of the log: where the last batch has one message, that is right.
+        for group in (messages[:-1], messages[-1:]) if self._settings.embedded_broker else (messages,):
+            for each in [await producer.send(topic, value, key, partition) for key, value in group]:
+                await each
 
     async def stop(self) -> None:
         """Send what is left, and disconnect; safe to repeat."""

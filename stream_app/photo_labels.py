@@ -1,4 +1,4 @@
-"""The topic `photo-labels`: what every findable photo shows, for whoever wants it as a stream; see `schemas/`."""
+"""The topic `photo-labels`: what every photo shows, hidden ones too, as a stream for whoever wants it; see `schemas/`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from stream_app.catalogue import ROW_LABELS
 from stream_app.contract.photos import Classified
 from stream_app.contract.values import rounded
 from stream_app.lazy_producer import LazyProducer
-from stream_app.record_vectors import search_vectors
 from stream_app.records import PhotoEmbedded, photo_key
 
 WORDS_KEPT = 10
+#: A photo's labels are a kilobyte, and come hundreds at a time.
+LABEL_BATCH_BYTES = 262_144
 
 #: By photo: its newest record, or None once it is gone.
 Changed = Mapping[int, PhotoEmbedded | None]
@@ -44,13 +45,8 @@ class LabelLog:
         values = dict(
             zip([each.photo_id for each in records], await asyncio.to_thread(self._values, records), strict=True)
         )
-        producer = await self._producer.connected()
-        sent = [
-            await producer.send(self._topic, values.get(photo_id), photo_key(photo_id), partition)
-            for photo_id in changed
-        ]
-        for each in sent:
-            await each
+        messages = [(photo_key(photo_id), values.get(photo_id)) for photo_id in changed]
+        await self._producer.send_all(self._topic, partition, messages)
 
     def _values(self, records: Sequence[PhotoEmbedded]) -> list[bytes]:
         if not records:
@@ -77,9 +73,14 @@ def classified(
 
 def nearest_words(records: Sequence[PhotoEmbedded], space: Space) -> list[list[tuple[str, float]]]:
     """For each photo the words that its row in the album shows, found for all in one product of matrices."""
-    vectors = search_vectors(space, records)
-    joint = np.stack([space.joint_half(each) for each in vectors])
-    return space.vocabulary.nearest_of_each(joint, WORDS_KEPT)
+    joint = space.project(*(np.stack(each) for each in zip(*map(_seen, records), strict=True)))
+    # As far as an index holds it, for whose sake a photo's words are those that its row in the album shows.
+    held = np.stack([space.joint_half(space.word_query(each)) for each in joint])
+    return space.vocabulary.nearest_of_each(held, WORDS_KEPT)
+
+
+def _seen(record: PhotoEmbedded) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return record.image_embedding, record.label_indices, record.label_scores
 
 
 def _with(pairs: Sequence[tuple[str, float]], probabilities: Sequence[float | None]) -> list[Classified]:

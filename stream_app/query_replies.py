@@ -62,6 +62,8 @@ class QueryDesk:
         try:
             async with asyncio.timeout_at(deadline):
                 async with self._places:
+                    if asyncio.get_running_loop().time() >= deadline:
+                        raise TimeoutError  # the timeout itself would let it begin
                     return await in_time(self._handlers[asked.operation](request))
         except TimeoutError:
             raise ServiceUnavailable(

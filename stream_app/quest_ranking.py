@@ -31,6 +31,11 @@ EXPECTED_MEAN, EXPECTED_SPREAD, EXPECTED_WEIGHT = 4.0, 1.5, 4.0
 EXPECTED_SHARE, SHARE_WEIGHT = 0.5, 4.0
 MEAN_MIN = 1.0
 ROUNDS = 50
+STEPS = 500
+BULK_WIDTHS = 4.5  # of the shortest half, which reaches to .67 deviations: up to three
+#: Where a larger share of the album stands higher than this, what is asked for is common in it: that share is left out
+#: of what the album says of photos off topic. Of a brief that few photos suit a tenth may stand as high.
+COMMON_SHARE, COMMON_HEIGHT = 0.2, EXPECTED_MEAN - EXPECTED_SPREAD
 STRAY = 0.02  # the share of the album that may score anything at all
 
 
@@ -153,20 +158,40 @@ def learn_topic(scores: np.ndarray, background: np.ndarray, counts: np.ndarray |
     centre, spread = _centre_and_spread(background)
     if len(background) < BACKGROUND_MIN or spread <= 0:
         return Topic(None, None, None)
-    album = (background - centre) / spread
+    album = _off_topic((background - centre) / spread)
     heights = (scores - centre) / spread
     learnt = _Bell(EXPECTED_MEAN, EXPECTED_SPREAD, EXPECTED_SHARE)
     known = heights if counts is None else heights[counts]
-    commonness = _commonness(album, known)
+    common = _Commonness.of(album)
+    of_known = common.at(known)
     for _ in range(ROUNDS):
-        learnt = learnt.improved(known, learnt.chances(known, commonness))
-    steps = np.linspace(0, learnt.mean, 400)
-    likely = learnt.chances(steps, _commonness(album, steps)) >= 0.5
+        learnt = learnt.improved(known, learnt.chances(known, of_known))
+    steps = np.linspace(0, learnt.mean, STEPS)
+    likely = learnt.chances(steps, common.at(steps)) >= 0.5
     border = steps[likely.argmax()] if likely.any() else learnt.mean
     # Beyond the bell's middle more can only be better, and below the album's only worse.
     within = np.clip(heights, 0, learnt.mean)
-    chances = learnt.chances(within, _commonness(album, within))
+    chances = learnt.chances(within, common.at(within))
     return Topic(float(centre + spread * border), learnt.share, chances)
+
+
+class _Commonness(NamedTuple):
+    """How common scores are in the album (Gaussian kernels, Silverman's width), read off a curve of few points."""
+
+    heights: np.ndarray  # float [STEPS], rising
+    density: np.ndarray  # float [STEPS]
+
+    @classmethod
+    def of(cls, album: np.ndarray) -> _Commonness:
+        """The curve of scores [m], in deviations."""
+        width = max(0.9 * len(album) ** -0.2, 1e-3)
+        heights = np.linspace(album.min() - 4 * width, album.max() + 4 * width, STEPS)
+        return cls(heights, _normal(heights[:, None], album[None, :], width).mean(axis=1))
+
+    def at(self, heights: np.ndarray) -> np.ndarray:
+        """The density there, with a little everywhere for what the sample happens not to have."""
+        found = np.interp(heights, self.heights, self.density, left=0.0, right=0.0)
+        return np.asarray((1 - STRAY) * found + STRAY * _normal(heights, 0.0, EXPECTED_MEAN))
 
 
 class _Bell(NamedTuple):
@@ -231,18 +256,26 @@ def _repetition(
 
 
 def _centre_and_spread(scores: np.ndarray) -> tuple[float, float]:
-    """The median, and a deviation that the few photos on topic in the album do not move."""
+    """The middle and the deviation of the bulk, which photos on topic do not move, be they a third of the album.
+
+    Both are those round the shortest half of the scores (least median of squares, Rousseeuw 1984).
+    """
     if not len(scores):
         return 0.0, 0.0
-    centre = float(np.median(scores))
-    return centre, 1.4826 * float(np.median(np.abs(scores - centre)))
+    rising = np.sort(scores)
+    half = len(rising) // 2 + 1
+    widths = rising[half - 1 :] - rising[: len(rising) - half + 1]
+    low = int(widths.argmin())
+    middle = (rising[low] + rising[low + half - 1]) / 2
+    bulk = scores[np.abs(scores - middle) <= BULK_WIDTHS * widths[low] / 2]
+    centre = float(np.median(bulk))
+    return centre, 1.4826 * float(np.median(np.abs(bulk - centre)))
 
 
-def _commonness(album: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    """The density of the album's scores [m] at `heights` [n] (Gaussian kernels, Silverman's width)."""
-    width = max(0.9 * len(album) ** -0.2, 1e-3)
-    kernels = _normal(heights[:, None], album[None, :], width).mean(axis=1)
-    return np.asarray((1 - STRAY) * kernels + STRAY * _normal(heights, 0.0, EXPECTED_MEAN))
+def _off_topic(album: np.ndarray) -> np.ndarray:
+    """The scores of the album, in deviations from their median, without those that are on topic themselves."""
+    high = album > COMMON_HEIGHT
+    return album[~high] if high.mean() > COMMON_SHARE else album
 
 
 def _normal(values: np.ndarray, mean: np.ndarray | float, spread: float) -> np.ndarray:

@@ -20,6 +20,17 @@ class PartitionMoved(Exception):
     """The event was read before a rebalance; whoever has its partition now reads it again."""
 
 
+def is_left_behind(event: EventT) -> bool:
+    """Whether an event was read before a rebalance: it was not acknowledged by then, so it is read again."""
+    return event.message.generation_id not in (None, event.app.consumer_generation_id)
+
+
+def require_own(event: EventT) -> None:
+    """Raises PartitionMoved for an event that is left behind."""
+    if is_left_behind(event):
+        raise PartitionMoved
+
+
 class ConfirmedTable(faust.Table):
     """Faust's table, remembering which changelog messages the broker has not confirmed yet.
 
@@ -70,10 +81,6 @@ class KeyedRows(Generic[Row]):
     ) -> None:
         self._table = kind(app, name=name, partitions=partition_count, key_type=bytes, value_type=bytes, default=None)
         app.tables.add(self._table)
-        self._app = app
-        self._moving = False
-        app.on_partitions_revoked.connect(self._begin_move, weak=False)
-        app.on_partitions_assigned.connect(self._end_move, weak=False)
         self._to_bytes = to_bytes
         self._from_bytes = from_bytes
 
@@ -100,7 +107,7 @@ class KeyedRows(Generic[Row]):
         Faust takes the partition of a row from the event at hand, which in a batch is the batch's last one:
         hence the event is put back in place here.
         """
-        self.require_own(event)
+        require_own(event)
         token = _current_event.set(weakref.ref(event))
         try:
             if row is None:
@@ -109,17 +116,6 @@ class KeyedRows(Generic[Row]):
                 self._table[key] = self._to_bytes(row)
         finally:
             _current_event.reset(token)
-
-    def require_own(self, event: EventT) -> None:
-        """Raises PartitionMoved for an event of before the last rebalance."""
-        if self._moving or event.message.generation_id not in (None, self._app.consumer_generation_id):
-            raise PartitionMoved
-
-    async def _begin_move(self, *_: Any, **__: Any) -> None:
-        self._moving = True
-
-    async def _end_move(self, *_: Any, **__: Any) -> None:
-        self._moving = False
 
 
 class RowTable(KeyedRows[Row]):
@@ -143,3 +139,15 @@ class RowTable(KeyedRows[Row]):
         self._set(event, photo_key(photo_id), row)
         if self._watch:
             self._watch(row)
+
+
+class PartitionRows(KeyedRows[Row]):
+    """Rows of one kind that every partition keeps for itself, by an id that has no partition of its own."""
+
+    def get(self, partition: int, number: int) -> Row | None:
+        """The row that a partition has of an id, or None."""
+        return self._get(b"%d/%d" % (partition, number))
+
+    def set(self, event: EventT, number: int, row: Row) -> None:
+        """Write a row into the partition of `event`; call `confirmed` before it is acknowledged."""
+        self._set(event, b"%d/%d" % (event.message.partition, number), row)

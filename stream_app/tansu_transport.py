@@ -11,7 +11,7 @@ from stream_app import laned_producer, steady_transport
 FETCH_WAIT_MS_MAX = 100
 
 
-class _ConsumerThread(aiokafka.AIOKafkaConsumerThread):
+class _ConsumerThread(steady_transport.ConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # Faust writes 1,500 there, and Tansu holds back the records of all partitions of a fetch for as long as

@@ -29,7 +29,7 @@ from stream_app.watch import EVERY_SECONDS, KEPT_SECONDS, worker_card
 
 log = logging.getLogger(__name__)
 
-ENDS_SECONDS = 4.0
+ENDS_SECONDS = 2.0
 #: How often it is looked whether recall can be measured; after a measurement the probe itself says how long to rest.
 PROBE_SECONDS = 4.0
 #: Of more partitions than these only the sums are remembered over time.

@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from album_process import AlbumProcess, colour_folder  # noqa: E402  (the project must be on the path first)
+from album_process import AlbumProcess, colour_folder, write_events  # noqa: E402  (the project must be on the path first)
 
 from models.bundle import build_tiny_bundle  # noqa: E402
 from stream_app.local_services import LocalServices  # noqa: E402
@@ -28,7 +28,7 @@ from stream_app.settings import Settings  # noqa: E402
 
 PHOTOS = 24
 #: Operations that have something to vary: each gets its share of the cases.
-VARIED_OPERATIONS = 15
+VARIED_OPERATIONS = 24
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,16 @@ class Outcome:
 
 
 def fill(album: AlbumProcess, folder: Path) -> AlbumProcess:
-    """Publish photos of four colours, and wait until they can be found."""
+    """Publish photos of four colours, wait until they can be found, and give them owners and tags."""
     album.run("publish", str(colour_folder(folder, PHOTOS // 4)))
-    return album.until_findable(PHOTOS)
+    album.until_findable(PHOTOS)
+    photos = album.get(f"/api/photos?k={PHOTOS}")["photos"]
+    edits = [
+        {"type": "photo.edited", "photo_id": each["photo_id"], "user_id": number % 3, "tags": ["red", "made"]}
+        for number, each in enumerate(photos)
+    ]
+    album.run("publish", str(write_events(folder.with_suffix(".jsonl"), edits)))
+    return album
 
 
 def run_cases(album: AlbumProcess, folder: Path, examples: int, *, seed: int = 1) -> Outcome:

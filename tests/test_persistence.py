@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +14,22 @@ from stream_app.tables import PartitionMoved
 
 @dataclass
 class Event:
-    """What the batch needs of a Faust event."""
+    """What the batch needs of a Faust event, of a worker in its third generation."""
 
     name: str
+    generation: int = 3
+    worker_ends: bool = False
     acks: int = 0
+
+    @property
+    def app(self) -> SimpleNamespace:
+        """The worker."""
+        return SimpleNamespace(consumer_generation_id=3, should_stop=self.worker_ends)
+
+    @property
+    def message(self) -> SimpleNamespace:
+        """The message, which knows when it was read."""
+        return SimpleNamespace(generation_id=self.generation)
 
     def ack(self) -> None:
         """Count an acknowledgement."""
@@ -101,4 +114,39 @@ class TestDoBatch:
 
         assert len(tries) == 1
         assert [each.acks for each in events] == [0, 0]
+        assert pile.letters == []
+
+    async def test_what_was_read_before_a_rebalance_takes_nothing_along_that_was_read_since(self):
+        """An agent's buffer may hold both; the former is read again, and the latter by nobody else."""
+        events, pile, done = [Event("left behind", generation=2), Event("fresh")], Pile(), []
+
+        async def work(batch):
+            done.extend(each.name for each in batch)
+
+        await do_batch(work, events, "embed", pile)
+
+        assert done == ["fresh"]
+        assert [each.acks for each in events] == [0, 1]
+
+    async def test_what_is_done_only_after_its_partition_has_moved_is_not_acknowledged(self):
+        """Faust would commit up to there, and pass over what came before and was not done."""
+        events, pile = [Event("a")], Pile()
+
+        async def work(batch):
+            events[0].generation = 2
+
+        await do_batch(work, events, "embed", pile)
+
+        assert events[0].acks == 0
+
+    async def test_what_fails_because_the_worker_ends_is_no_dead_letter(self):
+        """Its producers are closed one after the other; the next worker does the batch."""
+        events, pile = [Event("a", worker_ends=True)], Pile()
+
+        async def work(batch):
+            raise ConnectionError("closed")
+
+        await do_batch(work, events, "index", pile)
+
+        assert events[0].acks == 0
         assert pile.letters == []

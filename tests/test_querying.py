@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,9 +14,12 @@ from urllib.parse import quote, urlencode
 import pytest
 from album_process import AlbumProcess, colour_folder, colour_photo
 
+from stream_app import topics
 from stream_app.contract.operations import BY_NAME
+from stream_app.contract.searching import SearchAnswer
+from stream_app.errors import ServiceUnavailable
 from stream_app.folders import folder_photo_id
-from stream_app.kafka_client import KafkaQueries
+from stream_app.kafka_client import KafkaQueries, ProblemAnswered
 from stream_app.settings import Settings
 
 RED, BLUE = (str(folder_photo_id(f"{each}-0.png")) for each in ("red", "blue"))
@@ -65,6 +69,11 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("disambiguate", {"candidates": []}),
 ]
 
+#: What the others see: in one message requests run beside each other.
+GALLERIES = {"gallery", "gallery_suggestions", "add_to_gallery", "remove_from_gallery", "delete_gallery"}
+QUESTS = {"quest", "quest_ranking", "set_quest_brief", "submit_to_quest", "withdraw_from_quest", "delete_quest"}
+CHANGES = GALLERIES | QUESTS
+
 
 @pytest.fixture
 def worker(settings: Settings, tmp_path: Path) -> Iterator[AlbumProcess]:
@@ -89,7 +98,8 @@ def over_http(worker: AlbumProcess, name: str, request: dict[str, Any]) -> dict[
         body, rest = json.dumps(rest).encode(), {}
     elif rest:
         path += "?" + urlencode({field: _text(value) for field, value in rest.items()}, doseq=True)
-    status, answer = worker.send(operation.method, path, body)
+    kind = "application/json" if operation.body == "json" else "image/png"
+    status, answer = worker.send(operation.method, path, body, kind)
     return {"operation": name, "answer" if status < 300 else "problem": answer}
 
 
@@ -123,10 +133,70 @@ class TestTheSameOverBothDoors:
                 comparable(await queries.exchange({"operation": name, "request": as_json(request)}))
                 for name, request in asked
             ]
+            unchanging = [number for number, (name, _) in enumerate(asked) if name not in CHANGES]
+            requests = [{"operation": asked[each][0], "request": as_json(asked[each][1])} for each in unchanging]
+            together = await queries.exchange({"requests": requests})
 
         assert offered == {name for name, _ in asked}
         assert single == http
-        assert {"answer", "problem"} <= {kind for each in http for kind in each}
+        assert [comparable(each) for each in together["answers"]] == [http[each] for each in unchanging]
+        assert {each["operation"] for each in http if "answer" in each} == offered
+
+
+class TestTheClient:
+    """`KafkaQueries`."""
+
+    async def test_answers_have_the_contracts_types_and_problems_are_raised(self, worker: AlbumProcess) -> None:
+        """Two callers at once share the topic of replies, and each gets its own; a thousand in one message, too."""
+        async with KafkaQueries(worker.settings) as ours, KafkaQueries(worker.settings) as theirs:
+            answers = await asyncio.gather(
+                *(each.ask("search", q=colour, k=1) for each in (ours, theirs) for colour in ("red", "blue") * 10)
+            )
+            with pytest.raises(ProblemAnswered) as caught:
+                await ours.ask("photo", photo_id=12345)
+            many = await ours.ask_all([("search", {"q": "red", "k": 12}), ("photo", {"photo_id": 1})] * 500)
+            image = await theirs.ask("search_image", image=YELLOW, k=1)
+
+        assert [each.hits[0].url.rsplit("/", 1)[-1].split("-")[0] for each in answers] == ["red", "blue"] * 20
+        assert caught.value.status == 404
+        assert [type(each) for each in many] == [SearchAnswer, ProblemAnswered] * 500
+        assert "yellow" in image.hits[0].url
+
+    async def test_a_caller_hears_when_nobody_answers(self, log_settings: Settings) -> None:
+        """In one line, and not for ever."""
+        await topics.create_topics(log_settings, topics.topic_specs(log_settings, "tiny"))
+        async with KafkaQueries(log_settings) as queries:
+            with pytest.raises(ServiceUnavailable, match="within"):
+                await queries.ask("search", q="red", timeout_ms=1)
+
+
+@pytest.mark.several_workers
+class TestSeveralWorkers:
+    """On one broker."""
+
+    async def test_any_of_them_answers_and_none_is_missed_when_one_is_killed(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        """Requests go where their partitions are, and those of a killed worker to the others."""
+        workers = [
+            AlbumProcess(replace(settings, data_dir=tmp_path / str(each), bundle=settings.bundle), "worker")
+            for each in range(2)
+        ]
+        try:
+            for each in workers:
+                each.ready()
+            async with KafkaQueries(settings) as queries:
+                asked = [("similar_words", {"word": "red", "k": 3})] * 20
+                before = await asyncio.gather(*(queries.ask(name, **request) for name, request in asked))
+                shares = [each.metric("sightline_queries_answered_total") for each in workers]
+                workers[0].kill()
+                after = await asyncio.gather(*(queries.ask(name, **request) for name, request in asked))
+        finally:
+            for each in workers:
+                each.stop()
+
+        assert all(each == before[0] for each in [*before, *after])
+        assert sum(shares) == 20 and min(shares) > 0
 
 
 async def _offered(queries: KafkaQueries) -> set[str]:

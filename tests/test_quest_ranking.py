@@ -90,6 +90,14 @@ class TestOffTopic:
         """What is asked for is then no rarer than anything."""
         assert ON_TOPIC not in verdicts(on_topic(20), AlbumSample(on_topic(500, seed=3)))
 
+    @pytest.mark.parametrize("share", [0.1, 0.25, 0.33])
+    def test_what_is_common_in_the_album_is_still_on_topic(self, share: float):
+        """A quest for red in an album of which a quarter is red."""
+        many = int(share * 200)
+        album = AlbumSample(np.concatenate([on_topic(many, seed=8), off_topic(200 - many, seed=9)]))
+
+        assert verdicts(np.concatenate([on_topic(20), off_topic(10)]), album) == [ON_TOPIC] * 20 + [OFF_TOPIC] * 10
+
     def test_a_better_score_is_never_less_on_topic(self):
         scores = np.linspace(-1, 1, 200)
         chances = learn_topic(scores, ALBUM.scores(BRIEF)).chances

@@ -14,6 +14,7 @@ from faust.types import TP
 from stream_app import kafka
 from stream_app.local_services import faust_settings
 from stream_app.settings import Settings
+from stream_app.steady_transport import RECORDS_TOGETHER
 from stream_app.topics import TopicSpec, create_topics
 
 PARTITIONS = 4
@@ -109,3 +110,40 @@ async def test_what_is_read_while_offsets_are_still_asked_for_is_not_lost(log_se
         await second.until_seen(EACH)
 
     assert all(set(range(1, EACH + 1)) <= offsets for offsets in second.seen.values()), second.seen
+
+
+async def test_a_backlog_of_one_topic_does_not_keep_another_waiting(log_settings):
+    """However long an agent takes: its queue is full, and the other agent's is not."""
+    busy, calm = (f"{log_settings.topic_prefix}{each}" for each in ("busy", "calm"))
+    await create_topics(log_settings, [TopicSpec(each, PARTITIONS, 1, {}) for each in (busy, calm)])
+    await send(log_settings, busy, 4 * RECORDS_TOGETHER)
+    app = faust.App(
+        log_settings.app_id,
+        **{"broker": log_settings.broker_url, "topic_partitions": PARTITIONS, "web_enabled": False}
+        | {"stream_buffer_maxsize": 6 * RECORDS_TOGETHER, "stream_wait_empty": False}
+        | faust_settings(log_settings),
+    )
+    raw = {"key_type": bytes, "value_type": bytes, "value_serializer": "raw", "key_serializer": "raw"}
+    begun, arrived = asyncio.Event(), asyncio.Event()
+
+    @app.agent(app.topic(busy, **raw))
+    async def hang(stream):
+        async for _ in stream:
+            begun.set()
+            await asyncio.Event().wait()
+
+    @app.agent(app.topic(calm, **raw))
+    async def note(stream):
+        async for _ in stream:
+            arrived.set()
+
+    app.finalize()
+    await app.start()
+    try:
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            await begun.wait()
+            await asyncio.sleep(2)  # the queue fills meanwhile
+            await send(log_settings, calm, 1)
+            await arrived.wait()
+    finally:
+        await app.stop()

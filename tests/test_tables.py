@@ -8,7 +8,8 @@ from faust_events import faust_event
 
 from stream_app.activity import PhotoDeleted
 from stream_app.catalogue import PhotoRow
-from stream_app.tables import PartitionMoved, RowTable
+from stream_app.steady_transport import NO_GENERATION
+from stream_app.tables import PartitionMoved, RowTable, require_own
 
 
 class Worker:
@@ -16,6 +17,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.app = faust.App("tables", broker="kafka://127.0.0.1:1")
+        self.app.consumer_generation_id = 1
         kinds = {"to_bytes": PhotoRow.to_bytes, "from_bytes": PhotoRow.from_bytes}
         self.rows: RowTable[PhotoRow] = RowTable(self.app, "photos", partition_count=4, **kinds)
 
@@ -25,26 +27,25 @@ class Worker:
         event.message.generation_id = self.app.consumer_generation_id
         return event
 
-    async def lose_partitions(self) -> None:
+    def lose_partitions(self) -> None:
         """A rebalance begins."""
-        await self.app.on_partitions_revoked.send(set())
+        self.app.consumer_generation_id = NO_GENERATION
 
-    async def get_partitions(self) -> None:
-        """It ends; Faust counts generations."""
-        self.app.consumer_generation_id += 1
-        await self.app.on_partitions_assigned.send(set())
+    def get_partitions(self) -> None:
+        """It ends; Kafka counts generations."""
+        self.app.consumer_generation_id = 2
 
 
-async def test_an_event_of_before_a_rebalance_writes_no_row_any_more():
+def test_an_event_of_before_a_rebalance_writes_no_row_any_more():
     """Another worker may have gone on by then: a late row would hide what that one has written."""
     worker = Worker()
     event = worker.event()
-    worker.rows.require_own(event)
-    await worker.lose_partitions()
+    require_own(event)
+    worker.lose_partitions()
 
     with pytest.raises(PartitionMoved):
         worker.rows.set(event, 1, PhotoRow(1))
-    await worker.get_partitions()
+    worker.get_partitions()
     with pytest.raises(PartitionMoved):
         worker.rows.set(event, 1, PhotoRow(1))
-    worker.rows.require_own(worker.event())
+    require_own(worker.event())

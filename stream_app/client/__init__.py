@@ -9,6 +9,6 @@ with Client("http://127.0.0.1:6066") as sightline:
 
 from stream_app.client.client import Client
 from stream_app.client.connection import RequestFailed
-from stream_app.client.options import Filters, Options
+from stream_app.client.options import Filters, HitOptions, Options
 
-__all__ = ["Client", "Filters", "Options", "RequestFailed"]
+__all__ = ["Client", "Filters", "HitOptions", "Options", "RequestFailed"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from stream_app.client.connection import Connection, answer_of
-from stream_app.client.options import CollectionId, Options, PhotoId, UserId
+from stream_app.client.options import CollectionId, HitOptions, Options, PhotoId, UserId
 from stream_app.contract.collections import (
     GalleryAnswer,
     PhotographersAnswer,
@@ -33,7 +33,7 @@ _PLAIN = {each.name: each for each in PLAIN_ROUTES}
 
 
 class Client:
-    """Asks a worker over HTTP.
+    """Asks a worker over HTTP; searches and suggestions take the filters and options of HitOptions as keywords.
 
     Every method raises RequestFailed, with `status`, `problem`, `expected`, `received` and `remedy`, where the worker
     refuses, and ServiceUnavailable where none answers. One that is not ready is asked again, up to `retries` times.
@@ -101,14 +101,14 @@ class Client:
         return self._ask(GalleryAnswer, "gallery", {"gallery_id": gallery_id})
 
     def gallery_suggestions(
-        self, gallery_id: CollectionId, *, method: SuggestionMethod = "themes", **options: Unpack[Options]
+        self, gallery_id: CollectionId, *, method: SuggestionMethod = "themes", **options: Unpack[HitOptions]
     ) -> SuggestionsAnswer:
         """Photos that would complete a gallery."""
         values = {"gallery_id": gallery_id, "method": method, **options}
         return self._ask(SuggestionsAnswer, "gallery_suggestions", values)
 
     def suggestions(
-        self, photo_ids: Sequence[PhotoId], *, method: SuggestionMethod = "themes", **options: Unpack[Options]
+        self, photo_ids: Sequence[PhotoId], *, method: SuggestionMethod = "themes", **options: Unpack[HitOptions]
     ) -> SuggestionsAnswer:
         """Photos that would complete a list of photos."""
         return self._ask(SuggestionsAnswer, "suggestions", {"photo_ids": photo_ids, "method": method, **options})
@@ -163,10 +163,16 @@ class Client:
         values = {"q": q, "photo_ids": photo_ids, "k": k, "model": model, "evidence": evidence}
         return self._ask(PhotographersAnswer, "photographers", {**values, "exclude_user": exclude_user})
 
-    def upload(self, image: Photo, *, name: str = "", title: str = "", tags: Sequence[str] = ()) -> UploadAnswer:
-        """Take a photo into the album; it can be found when its `state` says so."""
+    def upload(
+        self, image: Photo, *, name: str = "", title: str = "", tags: Sequence[str] = (), idempotency_key: str = ""
+    ) -> UploadAnswer:
+        """Take a photo into the album; it can be found when its `state` says so.
+
+        A repetition under the same idempotency key gets the same answer, and makes no second photo.
+        """
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         values = {"name": name or (image.name if isinstance(image, Path) else ""), "title": title, "tags": tags}
-        return answer_of(UploadAnswer, self._connection.ask(_PLAIN["upload"], values, _bytes(image)))
+        return answer_of(UploadAnswer, self._connection.ask(_PLAIN["upload"], values, _bytes(image), headers))
 
     def delete(self, photo_id: PhotoId) -> None:
         """Delete a photo; it can no longer be found when this returns."""

@@ -62,11 +62,17 @@ class Connection:
         """Ends the connections."""
         self._pool.clear()
 
-    def ask(self, route: Operation | PlainRoute, values: Mapping[str, Any], photo: bytes | None = None) -> bytes:
+    def ask(
+        self,
+        route: Operation | PlainRoute,
+        values: Mapping[str, Any],
+        photo: bytes | None = None,
+        further_headers: Mapping[str, str] = {},
+    ) -> bytes:
         """What a route answers to these fields; raises RequestFailed and ServiceUnavailable."""
         given = {name: value for name, value in values.items() if value is not None}
         path = route.path.format(**{name: quote(str(given.pop(name)), safe="") for name in route.path_names})
-        headers, body = {"Accept": "application/json, */*"}, photo
+        headers, body = {"Accept": "application/json, */*", **further_headers}, photo
         if route.body == "json":
             headers["Content-Type"], body, given = "application/json", msgspec.json.encode(given), {}
         elif photo is not None:
@@ -77,10 +83,10 @@ class Connection:
         try:
             reply = self._pool.request(method, address, headers=headers, body=body)
         except urllib3.exceptions.HTTPError as error:
-            cause = getattr(error, "reason", None) or error
+            reason = str(getattr(error, "reason", None) or error).rsplit(": ", 1)[-1]
             raise ServiceUnavailable(
                 f"No worker answers at {self._url}",
-                received=" ".join(str(cause).split())[:200],
+                received=" ".join(reason.split())[:200],
                 remedy="Start one with `sightline up`, or give another address.",
             ) from error
         if reply.status >= HTTPStatus.MULTIPLE_CHOICES:

@@ -27,11 +27,16 @@ class Filters(TypedDict, total=False):
     min_height: int
 
 
-class Options(Filters, total=False):
-    """How many hits, which, and how they are shown."""
+class HitOptions(Filters, total=False):
+    """How many hits, and which."""
 
     k: int
     min_score: float | None
     fold: bool
-    cursor: str
     explain: bool
+
+
+class Options(HitOptions, total=False):
+    """The same, page by page."""
+
+    cursor: str

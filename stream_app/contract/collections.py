@@ -82,7 +82,7 @@ class QuestBriefRequest(Request, frozen=True, kw_only=True):
 
     quest_id: AnyId
     q: Text = ""
-    photo_ids: Ids = []
+    photo_ids: Annotated[list[AnyId], Meta(max_length=100, title="at most 100 ids")] = []
 
 
 class QuestPhotosRequest(Request, frozen=True, kw_only=True):

@@ -72,7 +72,7 @@ def _described(route: Operation | PlainRoute, bodies: dict[str, Json]) -> Json:
         "tags": [_tag(route.path)],
         "summary": route.summary,
         "description": _description(route),
-        "parameters": parameters(route.request, route.path_names, also_query=route.body != "json"),
+        "parameters": parameters(route.request, route.path_names, also_query=route.body != "json") + _headers(route),
         "responses": _responses(route),
     }
     if body := _body(route, bodies):
@@ -88,6 +88,14 @@ def _tag(path: str) -> str:
 def _description(route: Operation | PlainRoute) -> str:
     text = route.description if isinstance(route, PlainRoute) else ""
     return text or ("" if route.request.__name__ == "BareRequest" else inspect.cleandoc(route.request.__doc__ or ""))
+
+
+def _headers(route: Operation | PlainRoute) -> list[Json]:
+    headers = route.headers if isinstance(route, PlainRoute) else {}
+    return [
+        {"name": name, "in": "header", "required": False, "schema": schema, "description": schema["description"]}
+        for name, schema in headers.items()
+    ]
 
 
 def _body(route: Operation | PlainRoute, bodies: dict[str, Json]) -> Json | None:
@@ -126,7 +134,9 @@ def _responses(route: Operation | PlainRoute) -> Json:
         answers, problems = dict(route.answers), route.problems
     found: dict[int, Json] = {status: _answer(status, kind) for status, kind in answers.items()}
     if route.name == "upload":
-        found[202] |= {"headers": {"Location": {"schema": {"type": "string"}}}, "links": _links()}
+        replayed = {"description": "true where a repetition is answered", "schema": {"const": "true"}}
+        headers = {"Location": {"required": True, "schema": {"type": "string"}}, "Idempotent-Replayed": replayed}
+        found[202] |= {"headers": headers, "links": _links()}
     for status in (*problems, *_ALWAYS):
         found.setdefault(status, {"$ref": f"#/components/responses/{_response_name(status)}"})
     return {str(status): found[status] for status in sorted(found)}

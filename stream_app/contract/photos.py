@@ -69,10 +69,12 @@ class Classified(Struct, frozen=True):
 
     name: str
     score: float
-    probability: Annotated[
-        float | None,
-        Meta(ge=0, le=1, description="that it is right, as measured; null: this model bundle never was"),
-    ] = None
+    probability: (
+        Annotated[
+            float, Meta(ge=0, le=1, description="that it is right, as measured; null: this model bundle never was")
+        ]
+        | None
+    ) = None
 
 
 class ClassificationAnswer(Answer, frozen=True, kw_only=True):

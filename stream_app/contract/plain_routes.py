@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from stream_app.contract.operations import path_names
 from stream_app.contract.photos import PhotoRequest
@@ -40,7 +40,9 @@ class PlainRoute:
     summary: str
     body: Literal["none", "photos"] = "none"
     problems: tuple[int, ...] = ()
-    description: str = field(default="")
+    description: str = ""
+    #: Headers that may be sent: their schemas by their names.
+    headers: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def path_names(self) -> list[str]:
@@ -59,6 +61,13 @@ PLAIN_ROUTES: tuple[PlainRoute, ...] = (
         "Take photos into the album",
         body="photos",
         problems=(400, 408, 413, 422, 503),
+        headers={
+            "Idempotency-Key": {
+                "type": "string",
+                "pattern": "^[!-~]{1,255}$",
+                "description": "a repetition under the same key gets the same answer, and makes no second photo",
+            }
+        },
     ),
     PlainRoute(
         "delete",

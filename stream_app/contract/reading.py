@@ -49,7 +49,15 @@ def request_from_json(kind: type[R], value: object, more: Mapping[str, object] =
     twice = sorted(set(value) & set(more))
     if twice:
         raise RequestMalformed(f"{twice[0]} is given twice", expected="in the address alone", received=_shown(value))
-    return _convert(kind, dict(value) | dict(more), strict=True)
+    whole = {name: _whole(each) for name, each in value.items()}
+    return _convert(kind, whole | dict(more), strict=True)
+
+
+def _whole(value: Any) -> Any:
+    """The same with 7 for 7.0: JSON does not tell them apart, and some languages write every number so."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    return [_whole(each) for each in value] if isinstance(value, list) else value
 
 
 def _convert(kind: type[R], values: dict[str, Any], *, strict: bool) -> R:
@@ -96,7 +104,8 @@ def _rejection(kind: type[Struct], values: Mapping[str, Any], message: str) -> R
 def _remedy(kind: type[Struct], name: str) -> str | None:
     examples = next((meta.examples for meta in _metas(_hints(kind).get(name)) if meta.examples), None)
     if examples:
-        return f"Try {' or '.join(f'{name}={each}' for each in examples)}."
+        told = (each if isinstance(each, str) else msgspec.json.encode(each).decode() for each in examples)
+        return f"Try {' or '.join(f'{name}={each}' for each in told)}."
     default = {each.encode_name: each.default for each in msgspec.structs.fields(kind)}.get(name)
     return f"Leave {name} out for {default}." if isinstance(default, int) and default else None
 

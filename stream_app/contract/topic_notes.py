@@ -39,15 +39,15 @@ TOPIC_NOTES: tuple[TopicNote, ...] = (
         "in",
         "anything",
         "JSON, one request or many",
-        "Requests of the API with the same names, fields and answers as over HTTP; each answer goes to the topic that "
-        "its request names.",
+        "Requests by the names of the API's operations, with the same fields and answers as over HTTP; each answer "
+        "goes to the topic that its request names.",
     ),
     TopicNote(
-        r"photo-labels.*",
+        r"photo-labels",
         "out",
         "the photo's id in decimals",
         "JSON",
-        "Words and labels of each photo as it is embedded.",
+        "Words and labels of every findable photo, unless SIGHTLINE_LABELS_PRODUCED is false.",
     ),
     TopicNote(
         r"photo-embeddings\..*",
@@ -73,7 +73,13 @@ TOPIC_NOTES: tuple[TopicNote, ...] = (
         "`sightline dead-letters replay` sends them again.",
     ),
     TopicNote(r".*-changelog", "own", "that of the row", "the row", "The rows of a table of the workers."),
-    TopicNote(r".*repl.*", "out", "that of the request", "JSON", "Answers to requests over Kafka."),
+    TopicNote(
+        r"photo-replies",
+        "out",
+        "that of the request",
+        "JSON",
+        "Answers to requests, each on the topic that its request names and its caller has made.",
+    ),
 )
 
 

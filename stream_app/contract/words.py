@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from stream_app.contract.values import Answer, Count, Request, Scored, Text
 
 Words = Annotated[list[Text], Meta(max_length=100, title="at most 100 words")]
-Context = Annotated[list[Text], Meta(min_length=1, max_length=100, title="1 to 100 tags")]
+Context = Annotated[list[Text], Meta(min_length=1, max_length=100, title="1 to 100 tags", examples=[["garden"]])]
 
 
 class SimilarWordsRequest(Request, frozen=True, kw_only=True):
@@ -47,7 +47,13 @@ class DisambiguateRequest(Request, frozen=True, kw_only=True):
     """Which of several translations the tags beside it speak for."""
 
     candidates: Annotated[
-        list[Text | Candidate], Meta(min_length=2, max_length=50, title="2 to 50 different texts, or {text, gloss}")
+        list[Text | Candidate],
+        Meta(
+            min_length=2,
+            max_length=50,
+            title="2 to 50 different texts, or {text, gloss}",
+            examples=[["bank", {"text": "bench", "gloss": "a long seat"}]],
+        ),
     ]
     context: Context
 

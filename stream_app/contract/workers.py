@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from stream_app.contract.values import Answer, Request
 
@@ -33,10 +33,10 @@ class StatsAnswer(Answer, frozen=True, kw_only=True):
 
     photos: Annotated[int, Meta(description="how many can be found")]
     upload_bytes_max: Annotated[int, Meta(description="the largest body of an upload")]
-    ready: bool = False
-    space_id: str = ""
-    vision_id: str = ""
-    partitions: Annotated[Any, Meta(description="each partition's shard")] = None
+    ready: bool | UnsetType = UNSET
+    space_id: str | UnsetType = UNSET
+    vision_id: str | UnsetType = UNSET
+    partitions: Annotated[dict[str, Any], Meta(description="each partition's shard")] | UnsetType = UNSET
 
 
 class AliveAnswer(Answer, frozen=True, kw_only=True):

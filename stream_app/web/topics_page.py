@@ -17,34 +17,35 @@ _DIRECTIONS = {"in": "you send, Sightline reads", "out": "Sightline sends, you m
 
 def topics_page(specs: Sequence[TopicSpec], prefix: str, schemas: Mapping[str, Json]) -> bytes:
     """The page; `schemas` are those of events by the topic's name without prefix."""
-    names = [each.name for each in specs]
+    bare = {each.name.removeprefix(prefix) for each in specs}
+    others = [name for name in schemas if name not in bare]
+    names = [each.name for each in specs] + others
     navigation = tag("ul", *(tag("li", tag("a", name, href=f"#{name}")) for name in names))
     about = (
         "Photos come in as events over Kafka, and everything that is made of them lies on Kafka, too. Keys are ASCII "
         "decimals, so that partitions agree; delivery is at least once, and repetition does no harm."
     )
-    return page("Topics", navigation, prose(about), *(_topic(each, prefix, schemas) for each in specs))
+    sections = [_section(each.name, each.name.removeprefix(prefix), schemas, _facts(each)) for each in specs]
+    elsewhere = [_section(each, each, schemas, []) for each in others]
+    return page("Topics", navigation, prose(about), *sections, *elsewhere)
 
 
-def _topic(spec: TopicSpec, prefix: str, schemas: Mapping[str, Json]) -> Html:
-    bare = spec.name.removeprefix(prefix)
+def _section(name: str, bare: str, schemas: Mapping[str, Json], facts: Sequence[tuple[str, str]]) -> Html:
+    """A topic; without facts one that these workers do not make."""
     note = note_of(bare) or TopicNote(bare, "own", "", "", "")
-    schema = schemas.get(bare)
-    facts = [
-        ("direction", _DIRECTIONS[note.direction]),
-        ("key", note.key),
-        ("value", note.value),
-        ("partitions", str(spec.partitions)),
-        ("kept", _kept(spec)),
-    ]
+    told = [("direction", _DIRECTIONS[note.direction]), ("key", note.key), ("value", note.value), *facts]
     return tag(
         "section",
-        tag("h3", tag("code", spec.name)),
+        tag("h3", tag("code", name)),
         prose(note.meaning),
-        table(["what", "is"], [each for each in facts if each[1]]),
-        join(_schema(bare, schema)) if schema else "",
-        id=spec.name,
+        table(["what", "is"], [each for each in told if each[1]]),
+        join(_schema(bare, schemas[bare])) if bare in schemas else "",
+        id=name,
     )
+
+
+def _facts(spec: TopicSpec) -> list[tuple[str, str]]:
+    return [("partitions", str(spec.partitions)), ("kept", _kept(spec))]
 
 
 def _kept(spec: TopicSpec) -> str:
@@ -75,6 +76,8 @@ def _is(field: Json, needed: bool) -> Html:
         shown = join(piece for place, each in enumerate(kinds) for piece in ((", ", each) if place else (each,)))
     elif "$ref" in field:
         shown = join([field["$ref"].rsplit("/", 1)[-1]])
+    elif field.get("type") == "array":
+        shown = join(["list of ", _is(field.get("items", {}), False)])
     else:
         kind = field.get("type", "anything")
         shown = join([" or ".join(kind) if isinstance(kind, list) else str(kind)])

@@ -1,157 +1,123 @@
-"""How soon a gallery shows what was sent to it, while the same worker embeds photos.
+"""How soon the suggestions for a gallery follow an event of `collection-activity`, while the worker embeds photos.
 
     python tests/benchmarks/bench_collection_freshness.py [SECONDS] [PHOTOS]
 
-One worker in this process, with the default bundle, its encoder in a child; on private services, or on those of
-SIGHTLINE_BROKER_URL and SIGHTLINE_REDIS_URL. Another process sends 20 `gallery.photo_added` a second for SECONDS (60)
-each: first while nothing else happens, then behind PHOTOS (20,000) uploads that are sent at once, so that thousands of
-them wait. An event's time runs from the moment before it is sent until the worker's own event loop, which is asked
-every 2 ms, is told of the photo.
+A real worker in a process of its own with the default bundle: `sightline up` and its private services, or one worker on
+those of SIGHTLINE_BROKER_URL and SIGHTLINE_REDIS_URL. Eight galleries, each given a findable photo and asked over HTTP
+for its suggestions, every 20 ms, until these stand on one member more; then it is given the next one, for SECONDS (60):
+first while nothing else happens, then behind PHOTOS (20,000) uploads sent at once, so that thousands of them wait. An
+event's time runs from the moment before it is sent to the moment when the answer is here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import itertools
+import random
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import aiohttp
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from album_process import colour_folder  # noqa: E402  (the project must be on the path first)
+from album_process import AlbumProcess, colour_folder  # noqa: E402  (the project must be on the path first)
 
-import stream_app.app as joins  # noqa: E402
-from models.manifest import read_manifest  # noqa: E402
-from models.space import Space  # noqa: E402
 from stream_app import kafka, topics  # noqa: E402
 from stream_app.activity import PhotoUploaded, event_to_json  # noqa: E402
 from stream_app.collection_events import PhotoEntered, collection_event_to_json, collection_key  # noqa: E402
-from stream_app.encoders import make_encoder  # noqa: E402
-from stream_app.errors import CollectionNotFound, ServiceUnavailable  # noqa: E402
-from stream_app.live_collections import LiveCollections  # noqa: E402
-from stream_app.local_services import LocalServices, free_port  # noqa: E402
-from stream_app.metrics import PHOTOS_EMBEDDED  # noqa: E402
-from stream_app.roots import publish_root  # noqa: E402
+from stream_app.running import with_running_services  # noqa: E402
 from stream_app.sending import activity_sender  # noqa: E402
 from stream_app.settings import Settings  # noqa: E402
 from stream_app.worker import bundle_dir  # noqa: E402
 
-GALLERIES = 16
-EVENTS_PER_SECOND = 20
-ASKED_SECONDS = 0.002
-FILES_PER_COLOUR = 64
+GALLERIES = 8
+FINDABLE = 256
+ASKED_SECONDS = 0.02
+PAUSE_SECONDS_MAX = 0.5
+LOST_SECONDS = 60.0
 
 
 def main(seconds: float = 60.0, photos: int = 20_000) -> None:
     """Run both stories and print their figures."""
-    with tempfile.TemporaryDirectory() as folder, _services(Path(folder)) as settings:
-        asyncio.run(_measure(settings, colour_folder(Path(folder) / "photos", FILES_PER_COLOUR), seconds, photos))
-
-
-@contextmanager
-def _services(folder: Path) -> Iterator[Settings]:
     own = uuid.uuid4().hex[:8]
-    given = Settings.from_environment(
-        data_dir=folder / "data", web_port=free_port(), app_id=own, topic_prefix=f"{own}."
-    )
-    given.data_dir.mkdir()
-    with LocalServices(given) as settings:
-        yield replace(settings, embedded_broker=not given.broker_url)
+    with tempfile.TemporaryDirectory() as folder:
+        files = colour_folder(Path(folder) / "photos", FINDABLE // 4)
+        settings = Settings.from_environment(
+            data_dir=Path(folder) / "data", photo_roots=str(files), app_id=own, topic_prefix=f"{own}."
+        )
+        bundle_dir(settings)  # made now, not while somebody waits for the worker
+        album = AlbumProcess(settings, *(["worker"] if settings.broker_url else ["up"]))
+        try:
+            album.ready()
+            running = with_running_services(settings)
+            asyncio.run(_measure(album, running, sorted(files.iterdir()), seconds, photos))
+        finally:
+            album.stop()
 
 
-async def _measure(settings: Settings, photos_dir: Path, seconds: float, photos: int) -> None:
-    publish_root(settings, photos_dir)
-    bundle = bundle_dir(settings)
-    await topics.create_topics(settings, topics.topic_specs(settings, read_manifest(bundle).vision_id))
-    rooms: list[LiveCollections] = []
-    join = joins.join_collections
-    joins.join_collections = lambda *given: rooms.append(join(*given)) or rooms[-1]  # type: ignore[func-returns-value]
-    app = joins.create_app(settings, Space.load(bundle), make_encoder(settings, bundle), await topics.log_id(settings))
-    await app.start()
-    try:
-        await asyncio.sleep(5)
-        await _story("nothing else happens", rooms[0], settings, seconds)
-        await _send_uploads(settings, sorted(photos_dir.iterdir()), photos)
-        await asyncio.sleep(2)
-        before = _embedded()
-        await _story("photos are embedded", rooms[0], settings, seconds)
-        print(f"{(_embedded() - before) / seconds:.0f} photos embedded a second meanwhile, of {photos:,} sent before")
-    finally:
-        await app.stop()
+async def _measure(album: AlbumProcess, settings: Settings, files: list[Path], seconds: float, photos: int) -> None:
+    await _upload(settings, files, range(FINDABLE))
+    await asyncio.to_thread(album.until_findable, FINDABLE)
+    galleries = itertools.count(1)
+    await _story("nothing else happens", album, settings, galleries, seconds)
+    await _upload(settings, files, range(FINDABLE, FINDABLE + photos))
+    before, begun = album.photo_count(), time.monotonic()
+    await _story("photos are embedded", album, settings, galleries, seconds)
+    rate = (album.photo_count() - before) / (time.monotonic() - begun)
+    print(f"{rate:.0f} photos became findable a second meanwhile, of {photos:,} sent before")
 
 
-async def _story(name: str, room: LiveCollections, settings: Settings, seconds: float) -> None:
-    """Send and look until all that was sent is seen."""
-    count = int(seconds * EVENTS_PER_SECOND)
-    sender = multiprocessing.get_context("spawn").Process(target=_send_additions, args=(settings, count), daemon=True)
-    seen = {photo_id for gallery_id in range(GALLERIES) for photo_id in _members(room, gallery_id)}
-    versions: dict[int, int] = {}
-    took_ms: list[float] = []
-    sender.start()
-    deadline = time.monotonic() + 3 * seconds + 60
-    while len(took_ms) < count and time.monotonic() < deadline:
-        for gallery_id in range(GALLERIES):
-            version = room._room.tables["gallery"].version_of(gallery_id)
-            if version != versions.get(gallery_id):
-                versions[gallery_id] = version
-                new = set(_members(room, gallery_id)) - seen
-                took_ms += [(_now_us() - photo_id) / 1000 for photo_id in new]
-                seen |= new
-        await asyncio.sleep(ASKED_SECONDS)
-    await asyncio.to_thread(sender.join)
+async def _story(name: str, album: AlbumProcess, settings: Settings, galleries: Iterator[int], seconds: float) -> None:
+    """Fill new galleries, one photo after the other, until the time is over."""
+    async with kafka.producer(settings) as producer, aiohttp.ClientSession(album.url) as web:
+        until = time.monotonic() + seconds
+        new = itertools.islice(galleries, GALLERIES)
+        filled = [_fill(gallery_id, producer, web, settings, until) for gallery_id in new]
+        took_ms = [each for times in await asyncio.gather(*filled) for each in times]
     p50, p99, most = np.percentile(took_ms, [50, 99, 100])
-    print(f"{name}: {len(took_ms):,} of {count:,} events, p50 {p50:.0f} ms, p99 {p99:.0f} ms, most {most:.0f} ms")
+    print(f"{name}: {len(took_ms):,} events, p50 {p50:.0f} ms, p99 {p99:.0f} ms, most {most:.0f} ms", flush=True)
 
 
-def _members(room: LiveCollections, gallery_id: int) -> tuple[int, ...]:
-    try:
-        return room.gallery(gallery_id).photo_ids
-    except (CollectionNotFound, ServiceUnavailable):
-        return ()
+async def _fill(
+    gallery_id: int, producer: kafka.AIOKafkaProducer, web: aiohttp.ClientSession, settings: Settings, until: float
+) -> list[float]:
+    took_ms = []
+    for photo_id in random.Random(gallery_id).sample(range(FINDABLE), FINDABLE):
+        if time.monotonic() > until:
+            break
+        await asyncio.sleep(random.uniform(0, PAUSE_SECONDS_MAX))
+        began = time.monotonic()
+        event = PhotoEntered("gallery", gallery_id, None, photo_id)
+        topic = topics.collections_topic(settings)
+        await producer.send(topic, collection_event_to_json(event), collection_key(gallery_id))
+        while await _members(web, gallery_id) <= len(took_ms):
+            assert time.monotonic() < began + LOST_SECONDS, f"gallery {gallery_id} never got photo {photo_id}"
+            await asyncio.sleep(ASKED_SECONDS)
+        took_ms.append((time.monotonic() - began) * 1000)
+    return took_ms
 
 
-def _send_additions(settings: Settings, count: int) -> None:
-    asyncio.run(_send(settings, count))
+async def _members(web: aiohttp.ClientSession, gallery_id: int) -> int:
+    """How many members the suggestions stand on."""
+    async with web.get(f"/api/galleries/{gallery_id}/suggestions?k=10") as reply:
+        answer = await reply.json()
+        return int(answer["members"]) if reply.status == 200 else 0
 
 
-async def _send(settings: Settings, count: int) -> None:
-    """Photos whose ids are the moments at which they were sent."""
-    topic = topics.collections_topic(settings)
-    async with kafka.producer(settings) as producer:
-        await producer.partitions_for(topic)
-        begun = time.monotonic()
-        for number in range(count):
-            await asyncio.sleep(max(0.0, begun + number / EVENTS_PER_SECOND - time.monotonic()))
-            event = PhotoEntered("gallery", number % GALLERIES, None, _now_us())
-            await producer.send(topic, collection_event_to_json(event), collection_key(event.collection_id))
-
-
-async def _send_uploads(settings: Settings, files: list[Path], count: int) -> None:
+async def _upload(settings: Settings, files: list[Path], photo_ids: range) -> None:
     async with activity_sender(settings) as sender:
-        for photo_id in range(count):
+        for photo_id in photo_ids:
             event = PhotoUploaded(photo_id, None, files[photo_id % len(files)].as_uri())
             await sender.send(photo_id, event_to_json(event))
         await sender.confirmed()
 
 
-def _now_us() -> int:
-    return time.monotonic_ns() // 1_000
-
-
-def _embedded() -> float:
-    return float(PHOTOS_EMBEDDED._value.get())
-
-
 if __name__ == "__main__":
-    arguments: list[Any] = [float(sys.argv[1])] if len(sys.argv) > 1 else []
-    main(*arguments, *(int(each) for each in sys.argv[2:3]))
+    main(*(float(each) for each in sys.argv[1:2]), *(int(each) for each in sys.argv[2:3]))

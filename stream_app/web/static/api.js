@@ -57,7 +57,9 @@ export const searchImage = (file, asked, signal) => ask(`/api/search/image?${que
 export const classify = (file, k, signal) => ask(`/api/classify?k=${k}`, { method: "POST", body: file, signal });
 export const remove = (id) => ask(`/api/photos/${part(id)}`, { method: "DELETE" });
 export const stats = (signal) => ask("/api/stats", { signal });
-export const upload = (file) => ask(`/api/photos?name=${part(file.name || "pasted.png")}`, { method: "POST", body: file });
+// Under the same key a second try makes no second photo.
+export const upload = (file, key) =>
+  ask(`/api/photos?name=${part(file.name || "pasted.png")}`, { method: "POST", body: file, headers: { "Idempotency-Key": key } });
 
 export const suggestions = (photoIds, k, signal) => send("POST", "/api/suggestions", { photo_ids: photoIds, k, fold: true }, signal);
 export const gallery = (id, signal) => ask(`/api/galleries/${part(id)}`, { signal });

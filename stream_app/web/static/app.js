@@ -68,8 +68,9 @@ function submitted(event) {
   else if (q) reader.open({ kind: "words", q, filter: reader.view.filter }, { replace: searching() });
 }
 
-function showWords(view) {
-  if (document.activeElement !== words) words.value = view.kind === "words" ? view.q : "";
+// Whoever is typing is not interrupted; whoever goes back has typed.
+function showWords(view, { returning }) {
+  if (returning || document.activeElement !== words) words.value = view.kind === "words" ? view.q : "";
   for (const each of document.querySelectorAll("#rooms a[data-room]")) {
     if (each.dataset.room.split(" ").includes(view.kind)) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");

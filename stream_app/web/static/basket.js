@@ -28,11 +28,11 @@ export class Basket {
     const { size, items } = this.selection;
     this.place.hidden = !size;
     document.body.classList.toggle("with-basket", size > 0);
+    clearTimeout(this.timer);
     if (!size) return this.asking?.abort();
     this.heading.textContent = `${size} selected`;
     this.faces.replaceChildren(...[...items.values()].reverse().map((item) => this.#face(item)));
     this.actions.replaceChildren(...this.#deeds());
-    clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#complete(), ASK_MS);
   }
 

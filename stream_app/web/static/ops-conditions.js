@@ -8,7 +8,7 @@ export function conditions(numbers, state) {
   const say = (kind, what, then = "") => found.push({ kind, what, then });
   if (!state.ready) say("warning", `Not ready: ${state.reason}.`, "Searches are answered from Redis meanwhile; this usually takes seconds.");
   if (!state.redis.reachable && state.redis.problem !== "not asked yet") {
-    say("danger", `Redis does not answer (${state.redis.problem}).`, "Writes wait and nothing is lost; check the server and SIGHTLINE_REDIS_URL.");
+    say("danger", "Redis does not answer.", `Writes wait and nothing is lost; check the server and SIGHTLINE_REDIS_URL. Received: ${state.redis.problem}`);
   }
   if (numbers["encoder.away"]) say("danger", "The encoder does not answer.", "Photos wait, and none is lost; look at TF Serving and SIGHTLINE_ENCODER.");
   if (state.broker_problem) say("danger", state.broker_problem, "Lag is not known meanwhile.");

@@ -87,7 +87,7 @@ export function tiles(numbers, state, letterCount) {
     tile("Freshness, p50", seconds(numbers["freshness.p50"]), numbers["freshness.count"] ? `p99 ${seconds(numbers["freshness.p99"])}, of ${count(numbers["freshness.count"])}` : "no photo in 2 minutes"),
     tile("Behind the log", count(behind(numbers)), behind(numbers) === null ? "the broker was not asked yet" : "messages not finished"),
     tile("Recall of ten", share(numbers["recall.photo"] ?? numbers["recall.words"]), recalled(numbers, state)),
-    tile("Redis", redis.reachable ? milliseconds(redis.ping_ms) : "away", redis.reachable ? `${bytes(redis.memory_bytes)}, ${count(numbers["queue.redis"])} writes wait` : `${count(numbers["queue.redis"])} writes wait`, redis.reachable ? "" : "danger"),
+    tile("Redis", redis.reachable ? milliseconds(redis.ping_ms) : "away", redis.reachable ? `${bytes(redis.memory_bytes)}, writes waiting: ${count(numbers["queue.redis"])}` : `writes waiting: ${count(numbers["queue.redis"])}`, redis.reachable ? "" : "danger"),
     tile("Dead letters", count(letterCount), `${count(state.since_start.rejected)} rejected since the start`, letterCount ? "warning" : ""),
     tile("Merges", merging ? `${merging} running` : "none", `${state.partitions.length} partitions here`),
   ];

@@ -32,15 +32,15 @@ function results({ photographers, unknown_words: unknown, took_ms: tookMs }, onO
   if (!photographers.length) return [note("No photographer found", "Photographers are known by the user_id of the photos that they upload; none of the album's fits.")];
   const lines = [`${plural(photographers.length, "photographer")} · ${Math.max(1, Math.round(tookMs))} ms`];
   if (unknown.length) lines.push(`Not known, so left out: ${unknown.join(", ")}.`);
-  return [...lines.map((line) => element("p", { class: "quiet" }, line)), element("ol", { class: "photographers" }, photographers.map((each) => row(each, onOpen)))];
+  return [...lines.map((line) => element("p", { class: "quiet" }, line)), element("ol", { class: "photographers" }, photographers.map((each) => row(each, photographers[0].score, onOpen)))];
 }
 
-function row({ user_id: id, score, photos, evidence }, onOpen) {
+function row({ user_id: id, score, photos, evidence }, best, onOpen) {
   const theirs = { kind: "album", filter: { user_id: [id] } };
   return element(
     "li",
     {},
-    element("div", { class: "who" }, element("h2", {}, link(addressOf(theirs), () => onOpen(theirs), {}, `Photographer ${id}`)), bar(score), element("p", { class: "quiet" }, plural(photos, "photo"))),
+    element("div", { class: "who" }, element("h2", {}, link(addressOf(theirs), () => onOpen(theirs), {}, `Photographer ${id}`)), bar(score, best), element("p", { class: "quiet" }, plural(photos, "photo"))),
     element("ul", { class: "evidence", "aria-label": `Photos that speak for photographer ${id}` }, evidence.map((hit) => proof(hit, onOpen))),
   );
 }

@@ -125,16 +125,17 @@ function entry(each, view, { onOpen, notices }, again) {
   );
 }
 
-export function bar(score) {
-  const share = Math.max(0, Math.min(1, score));
+// `best` is the score that fills the bar.
+export function bar(score, best = 1) {
+  const share = Math.max(0, Math.min(1, score / best));
   return element("span", { class: "bar-line" }, element("span", { class: "meter", "aria-hidden": "true", share }), element("span", { class: "number" }, score.toFixed(3)));
 }
 
 function reasons(explanation) {
   if (!explanation) return null;
   const rows = [
-    ["Words", explanation.words_cosine?.toFixed(3)],
-    ["Examples", explanation.examples_cosine?.toFixed(3)],
+    ["Chance that it is on topic", explanation.on_topic === null ? "" : `${Math.round(100 * explanation.on_topic)} %`],
+    ["Cosine with the nearest example", explanation.nearest_example_cosine?.toFixed(3)],
     ["Words in common", explanation.shared_words.join(", ")],
     ["Labels in common", explanation.shared_labels.join(", ")],
   ].filter(([, value]) => value);

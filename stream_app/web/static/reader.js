@@ -1,31 +1,31 @@
 // Shows one view after another: asks for its photos, remembers where the reader was, and brings more further down.
 
 import * as api from "./api.js";
-import { addressOf, photosIn, relatedTo, viewOf } from "./address.js";
+import { addressOf, relatedTo, viewOf } from "./address.js";
 import { element } from "./elements.js";
 import { objection } from "./files.js";
-import { gallerySubject, showGalleries } from "./galleries.js";
+import { showGalleries } from "./galleries.js";
 import { Grid } from "./grid.js";
 import { Overlay } from "./overlay.js";
 import { showPhotographers } from "./photographers.js";
-import { thumbnail } from "./picture.js";
 import { Places } from "./places.js";
 import { showQuest, showQuests } from "./quests.js";
 import { PAGE, sourceOf } from "./sources.js";
+import { Stage } from "./stage.js";
 import { Status } from "./status.js";
-import { droppedSubject, photoSubject } from "./subject.js";
-import { trailSteps } from "./trail.js";
 import { Why } from "./why.js";
 
 const ROOMS = { galleries: showGalleries, quests: showQuests, quest: showQuest, photographers: showPhotographers };
-const TITLES = { album: "Sightline", related: "Related", image: "Your photo", galleries: "Galleries", gallery: "Gallery", quests: "Quests", quest: "Quest", photographers: "Photographers" };
 const AHEAD_PX = 1200;
 
 export class Reader {
   constructor({ at, selection, notices, filters, onShown, onRefine, onAdd }) {
-    Object.assign(this, { at, selection, notices, filters, onShown, onRefine, onAdd });
+    Object.assign(this, { at, selection, notices, filters, onShown });
+    const onOpen = (view, how) => this.open(view, how);
+    this.hands = { onOpen, onRefine, onAdd, selection, notices, onDelete: (id) => this.#remove(id), onChanged: () => this.#completed() };
     this.places = new Places();
-    this.status = new Status(at("status"), { onOpen: (view) => this.open(view) });
+    this.status = new Status(at("status"), { onOpen });
+    this.stage = new Stage(at, this.hands);
     this.why = new Why(at("why"));
     this.overlay = new Overlay((item, tile) => this.#doings(item, tile));
     this.grid = new Grid(at("grid"), {
@@ -46,8 +46,7 @@ export class Reader {
   }
 
   start() {
-    const before = this.places.before;
-    this.load(before);
+    this.load({ before: this.places.before });
   }
 
   open(next, { replace = false } = {}) {
@@ -60,9 +59,9 @@ export class Reader {
   }
 
   // `before` says how many photos there were and where the reader stood, before the page was loaded again.
-  async load(before = null) {
+  async load({ before = null, returning = false } = {}) {
     const { view } = this;
-    const signal = this.#begin();
+    const signal = this.#begin({ returning });
     this.status.waiting(view, signal);
     try {
       if (ROOMS[view.kind]) await this.#showRoom(view, signal);
@@ -70,7 +69,7 @@ export class Reader {
     } catch (error) {
       if (signal.aborted) return;
       this.ended = true;
-      this.at("subject").hidden = true;
+      this.stage.clear();
       this.at("room").replaceChildren();
       this.grid.busy(false);
       this.grid.show([]);
@@ -104,24 +103,23 @@ export class Reader {
 
   // ---- one view
 
-  #begin() {
+  #begin({ returning = false } = {}) {
     const { view } = this;
     this.leaving.abort();
     this.leaving = new AbortController();
     this.loadingMore = false;
     this.shown = {};
     this.at("fresh").hidden = true;
-    document.title = view.kind === "album" ? TITLES.album : `${TITLES[view.kind] ?? view.q} · Sightline`;
+    this.stage.announce(view);
     this.filters.show(view.filter, { usable: !ROOMS[view.kind] });
-    this.onShown(view);
+    this.onShown(view, { returning });
     return this.leaving.signal;
   }
 
   async #showRoom(view, signal) {
     this.grid.show([]);
-    this.at("trail").hidden = this.at("subject").hidden = true;
-    const { selection, notices } = this;
-    await ROOMS[view.kind](this.at("room"), view, { selection, notices, signal, onOpen: (next, how) => this.open(next, how) });
+    this.stage.clear();
+    await ROOMS[view.kind](this.at("room"), view, { ...this.hands, signal });
     if (signal.aborted) return;
     this.status.clear();
     this.shown = { items: [] };
@@ -134,16 +132,20 @@ export class Reader {
     this.countAtLoad = this.live?.photos ?? null;
     this.source = sourceOf(view);
     const first = this.source.first(signal);
-    // The photo that was dropped is at hand at once; what is known of another comes with its relatives.
-    if (view.kind === "image") this.#showSubject(await this.#droppedSubject(view, first, signal), signal);
-    else if (view.kind !== "related" && view.kind !== "gallery") this.#showSubject(null, signal);
-    const [result, subject] = await Promise.all([first, this.#subject(view, signal)]);
+    if (view.kind === "image") {
+      const dropped = await this.stage.dropped(view, first, signal);
+      if (!signal.aborted) this.stage.show(view, dropped);
+    } else if (view.kind !== "related" && view.kind !== "gallery") {
+      this.stage.show(view, null);
+    }
+    const [result, subject] = await Promise.all([first, this.stage.ask(view, signal)]);
     while (before && !result.ended && result.items.length < before.count && result.items.length < 10 * PAGE) {
       const more = await this.source.more(signal);
       Object.assign(result, { items: [...result.items, ...more.items], ended: more.ended });
     }
+    if (signal.aborted) return;
     this.ended = result.ended;
-    if (view.kind !== "image") this.#showSubject(subject, signal);
+    if (subject) this.stage.show(view, subject);
     this.#present({ ...result, subject });
     this.#fill();
   }
@@ -154,42 +156,6 @@ export class Reader {
     this.grid.show(result.items);
     this.status.found(this.view, result);
     this.filters.offer(result.items);
-  }
-
-  async #subject(view, signal) {
-    if (view.kind === "related") return { photo: await api.photo(view.id, signal) };
-    if (view.kind === "gallery") return { gallery: await api.gallery(view.id, signal) };
-    return null;
-  }
-
-  #droppedSubject(view, first, signal) {
-    const known = first.then((result) => result.known);
-    known.catch(() => {});
-    return droppedSubject(view.files, { known, onAdd: this.onAdd, onOpen: (next) => this.open(next), signal }).then((parts) => ({ parts }));
-  }
-
-  #showSubject(subject, signal) {
-    if (signal.aborted) return;
-    const { view } = this;
-    const place = this.at("subject");
-    const trail = this.at("trail");
-    const onOpen = (next) => this.open(next);
-    const steps = view.kind === "related" && view.via.length ? trailSteps(view.via, onOpen) : [];
-    trail.hidden = !steps.length;
-    trail.replaceChildren(...steps);
-    place.replaceChildren(...this.#subjectParts(subject, onOpen));
-    place.hidden = !place.childElementCount;
-  }
-
-  #subjectParts(subject, onOpen) {
-    if (subject?.parts) return subject.parts;
-    if (subject?.photo) {
-      const { photo } = subject;
-      return photoSubject(photo, { onOpen, onRefine: this.onRefine, onDelete: () => this.#remove(photo.photo_id), selection: this.selection });
-    }
-    if (subject?.gallery) return gallerySubject(subject.gallery, { onOpen, onChanged: () => this.#completed(), notices: this.notices });
-    const asked = photosIn(this.view.q);
-    return asked.length ? [element("ul", { class: "faces asked", "aria-label": "Photos in the question" }, asked.map((id) => element("li", {}, thumbnail(id, `The photo ${id} of the question`))))] : [];
   }
 
   // What can be done with the photo that is pointed at.
@@ -223,7 +189,7 @@ export class Reader {
     const { signal } = this.leaving;
     const [result, gallery] = await Promise.all([this.source.first(signal), api.gallery(this.view.id, signal)]);
     if (signal.aborted) return;
-    this.#showSubject({ gallery }, signal);
+    this.stage.show(this.view, { gallery });
     this.#present({ ...result, subject: { gallery } });
   }
 
@@ -247,13 +213,13 @@ export class Reader {
   #returned() {
     const { here } = this.places;
     this.view = here?.view ?? viewOf(location.search);
-    if (!here?.shown?.items || ROOMS[this.view.kind]) return this.load(here ?? null);
-    const signal = this.#begin();
+    if (!here?.shown?.items || ROOMS[this.view.kind] || this.view.kind === "image") return this.load({ before: here, returning: true });
+    this.#begin({ returning: true });
     this.countAtLoad = here.countAtLoad;
     this.ended = here.ended;
     this.source = here.source;
     this.at("room").replaceChildren();
-    this.#showSubject(here.shown.subject, signal);
+    this.stage.show(this.view, here.shown.subject);
     this.#present(here.shown);
     scrollTo(0, here.scrollY);
   }

@@ -63,12 +63,22 @@ class Suggested {
   }
 
   async first(signal) {
-    const reply = await api.gallerySuggestions(this.view.id, [["k", SUGGESTED], ["fold", "true"], ...asAsked(this.view.filter)], signal);
+    const reply = await this.#ask(signal);
+    this.explained = null;
     return { items: reply.hits, ended: true, complete: reply.complete, tookMs: reply.took_ms, members: reply.members, themes: reply.themes };
   }
 
   more() {
     return { items: [], ended: true };
+  }
+
+  async explain(item) {
+    this.explained ??= await this.#ask(undefined, [["explain", "true"]]);
+    return { explanation: this.explained.hits.find((hit) => hit.photo_id === item.photo_id)?.explanation };
+  }
+
+  #ask(signal, more = []) {
+    return api.gallerySuggestions(this.view.id, [["k", SUGGESTED], ["fold", "true"], ...asAsked(this.view.filter), ...more], signal);
   }
 }
 

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { addressOf } from "./address.js";
 import { button, element, explained, link, plural, seconds } from "./elements.js";
 import { objection } from "./files.js";
+import { freshId } from "./remembered.js";
 
 const SENT_AT_ONCE = 4;
 const ASKED_AT_ONCE = 12;
@@ -49,7 +50,8 @@ export class Uploads {
       const refused = await objection(file, this.bytesMax());
       if (refused) throw refused;
       this.#show(row);
-      const { photo_id: id } = await patiently(() => api.upload(file));
+      const key = freshId();
+      const { photo_id: id } = await patiently(() => api.upload(file, key));
       this.counts.queued += 1;
       row.reach("queued");
       this.watched.push({ id, row, until: performance.now() + WAIT_MS });

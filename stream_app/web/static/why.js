@@ -19,7 +19,7 @@ export class Why {
   async open(item, tile, explain) {
     const close = button("Close", () => this.panel.hidePopover(), { class: "plain small" });
     const body = element("div", { class: "why-body", "aria-live": "polite" }, element("p", {}, "Asking…"));
-    this.panel.replaceChildren(element("header", {}, element("h2", {}, "Why this photo?"), close), element("p", { class: "quiet" }, titleOf(item)), body);
+    this.panel.replaceChildren(element("div", { class: "head" }, element("h2", {}, "Why this photo?"), close), element("p", { class: "quiet" }, titleOf(item)), body);
     this.panel.showPopover();
     this.#stand(tile);
     this.panel.focus();
