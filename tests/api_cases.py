@@ -28,7 +28,7 @@ from stream_app.settings import Settings  # noqa: E402
 
 PHOTOS = 24
 #: Operations that have something to vary: each gets its share of the cases.
-VARIED_OPERATIONS = 30
+VARIED_OPERATIONS = 24
 
 
 @dataclass(frozen=True)
