@@ -1,4 +1,4 @@
-"""The topic `photo-labels`: what every photo shows, hidden ones too, as a stream for whoever wants it; see `schemas/`."""
+"""The topic `photo-labels`: what every photo shows, hidden ones too, as a stream; its schema lies in `schemas`."""
 
 from __future__ import annotations
 
