@@ -9,7 +9,7 @@ EXTRAS ?= demo,heic,dev
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)-$(EXTRAS)
 # Annoy is compiled here. It defaults to -march=native, which is right for the machine at hand.
 
-.PHONY: install demo test check bench test-page test-api test-gpu lock clean
+.PHONY: install demo test check bench screenshots test-page test-api test-gpu lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -42,6 +42,10 @@ test-page: $(STAMP)
 # Some minutes: 10,000 requests, right and wrong ones, to a worker of their own; `make test` sends a tenth of them.
 test-api: $(STAMP)
 	@$(VENV)/bin/python tests/api_cases.py 10000
+
+# README's pictures, of the starter album; needs Chromium.
+screenshots: $(STAMP)
+	@$(VENV)/bin/python tests/screenshots.py
 
 test-gpu: $(STAMP)
 	@$(VENV)/bin/python -c "import tensorflow as tf, sys; sys.exit(not tf.config.list_physical_devices('GPU'))" \
