@@ -77,8 +77,8 @@ CHANGES = GALLERIES | QUESTS
 
 @pytest.fixture
 def worker(settings: Settings, tmp_path: Path) -> Iterator[AlbumProcess]:
-    """One worker with twelve photos."""
-    process = AlbumProcess(settings, "worker")
+    """One worker with twelve photos, which stay as they are: a seal between two answers would round their scores."""
+    process = AlbumProcess(replace(settings, seal_interval_seconds=3_600.0), "worker")
     try:
         process.ready().run("publish", str(colour_folder(tmp_path / "photos", 3)))
         yield process.until_findable(12)
