@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from album_process import AlbumProcess, colour_folder, write_events  # noqa: E402  (the project must be on the path first)
+from album_process import AlbumProcess, colour_folder, until, write_events  # noqa: E402  (the project must be on the path first)
 
 from models.bundle import build_tiny_bundle  # noqa: E402
 from stream_app.local_services import LocalServices  # noqa: E402
@@ -55,6 +55,9 @@ def fill(album: AlbumProcess, folder: Path) -> AlbumProcess:
         for number, each in enumerate(photos)
     ]
     album.run("publish", str(write_events(folder.with_suffix(".jsonl"), edits)))
+    # The first searches of a process compile their loops, which takes its time on a machine with much else to do.
+    for path in ("/api/search?q=red&tag=made", f"/api/photos/{photos[0]['photo_id']}/related?fold=1"):
+        until(lambda asked=path: album.status(asked) == 200, what=path)
     return album
 
 
