@@ -39,6 +39,11 @@ class Outcome:
     failures: list[str]
     output: str
 
+    def told(self) -> str:
+        """The failures with their requests and answers, the beginning of each line."""
+        lines = self.output.partition("= FAILURES =")[2].partition("= WARNINGS =")[0].splitlines()
+        return "\n".join(line[:600] for line in lines if line.strip())
+
 
 def fill(album: AlbumProcess, folder: Path) -> AlbumProcess:
     """Publish photos of four colours, wait until they can be found, and give them owners and tags."""

@@ -388,6 +388,9 @@ class TestPage:
             waiting += set(re.findall(r'from "\./([a-z]+\.js)"', await reply.text())) - seen
 
         assert {"api.js", "grid.js", "uploads.js"} <= seen
+        page = await (await client.get("/")).text()
+        named = set(re.findall(r'"/static/([a-z]+\.js)"', page))
+        assert named == seen, "the page names every module, so that none is asked for only when another has come"
 
     async def test_an_unchanged_page_is_304(self, client: Any) -> None:
         """The browser's copy is confirmed by its ETag."""

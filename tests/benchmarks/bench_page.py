@@ -56,7 +56,8 @@ FIRST_PHOTO = """() => {
     const entries = [performance.getEntriesByType("navigation")[0], ...performance.getEntriesByType("resource")];
     const photos = entries.filter((each) => each.name.includes("/image?"));
     const others = entries.filter((each) => !each.name.includes("/image?"));
-    return [Math.min(...photos.map((each) => each.responseEnd)), others.reduce((sum, each) => sum + each.transferSize, 0)];
+    const bytes = others.reduce((sum, each) => sum + each.transferSize, 0);
+    return [Math.min(...photos.map((each) => each.responseEnd)), bytes];
 }"""
 
 

@@ -71,11 +71,11 @@ function submitted(event) {
 // Whoever is typing is not interrupted; whoever goes back has typed.
 function showWords(view, { returning }) {
   if (returning || document.activeElement !== words) words.value = view.kind === "words" ? view.q : "";
-  for (const each of document.querySelectorAll("#rooms a[data-room]")) {
+  for (const each of document.querySelectorAll("a[data-room]")) {
     if (each.dataset.room.split(" ").includes(view.kind)) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");
   }
-  at("rooms").hidePopover?.();
+  at("menu").hidePopover();
   basket.renew();
 }
 
@@ -97,7 +97,7 @@ function escaped(event) {
 words.addEventListener("input", typed);
 at("search").addEventListener("submit", submitted);
 at("home").addEventListener("click", (event) => stays(event) && reader.open({ kind: "album" }));
-at("rooms").addEventListener("click", (event) => {
+document.querySelector(".bar").addEventListener("click", (event) => {
   const room = ROOMS[event.target.closest("a[data-room]")?.dataset.room.split(" ")[0]];
   if (room && stays(event)) reader.open(room);
 });

@@ -9,7 +9,7 @@ export function element(tag, properties = {}, ...children) {
     else if (name === "share") made.style.setProperty("--share", String(value));
     else made.setAttribute(name, value === true ? "" : String(value));
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
+  made.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
   return made;
 }
 

@@ -18,6 +18,7 @@ export class Grid {
     list.addEventListener("pointerover", (event) => this.#pointed(event));
     list.addEventListener("pointerleave", () => overlay?.leave());
     selection?.addEventListener("change", () => this.#mark());
+    addEventListener("resize", () => this.settle(this.ended ?? true));
   }
 
   get count() {
@@ -28,6 +29,8 @@ export class Grid {
   show(items) {
     this.overlay?.drop();
     const focused = document.activeElement.closest?.(".tile")?.dataset.id;
+    // Another view is another page: what stays is laid out anew, and does not count as moved when it comes late.
+    this.list.replaceWith(this.list);
     this.images = new Map([...this.list.querySelectorAll(".tile > a > img")].map((image) => [image.closest(".tile").dataset.id, image]));
     this.items.clear();
     this.list.replaceChildren();
@@ -42,6 +45,17 @@ export class Grid {
     for (const item of unseen) this.items.set(item.photo_id, item);
     this.list.append(...unseen.map((item) => this.#tile(item)));
     if (!this.list.querySelector("a[tabindex='0']")) this.#current(this.list.firstElementChild);
+  }
+
+  // A last row that will still grow is not shown yet: it would move what is looked at. Its place is kept.
+  settle(ended) {
+    this.ended = ended;
+    for (const tile of this.list.querySelectorAll(".pending")) tile.classList.remove("pending");
+    const last = this.list.lastElementChild;
+    if (ended || !last) return;
+    const top = last.offsetTop;
+    if (top === this.list.firstElementChild.offsetTop) return;
+    for (let tile = last; tile?.offsetTop === top; tile = tile.previousElementSibling) tile.classList.add("pending");
   }
 
   remove(id) {

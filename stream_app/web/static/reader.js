@@ -73,6 +73,7 @@ export class Reader {
       this.at("room").replaceChildren();
       this.grid.busy(false);
       this.grid.show([]);
+      this.#settle();
       const missing = error.isMissingFeature ? { message: "This worker has no such collections.", remedy: "Update it, or go back to the album." } : error;
       this.status.problem(missing, () => this.load(), view);
     } finally {
@@ -124,6 +125,7 @@ export class Reader {
     this.status.clear();
     this.shown = { items: [] };
     this.ended = true;
+    this.#settle();
   }
 
   async #showPhotos(view, signal, before) {
@@ -153,7 +155,9 @@ export class Reader {
   #present(result) {
     this.shown = result;
     this.grid.busy(false);
+    this.status.renew();
     this.grid.show(result.items);
+    this.#settle();
     this.status.found(this.view, result);
     this.filters.offer(result.items);
   }
@@ -244,13 +248,21 @@ export class Reader {
       this.grid.append(result.items);
       this.#appendShown(result.items);
       this.ended = result.ended;
+      this.#settle();
     } catch (error) {
       if (signal.aborted) return;
       this.status.problem(error, () => this.load());
       this.ended = true;
+      this.#settle();
     }
     this.loadingMore = false;
     requestAnimationFrame(() => this.#fill());
+  }
+
+  // The footer is at the end, and there is no end before the last photo.
+  #settle() {
+    this.grid.settle(this.ended);
+    this.at("foot").classList.toggle("later", !this.ended);
   }
 
   #appendShown(items) {

@@ -49,6 +49,12 @@ export class Status {
     if (error.lost || error.status >= 500) this.place.append(button("Try again", again));
   }
 
+  // Laid out anew, in another view; see Grid.show.
+  renew() {
+    const line = this.place.parentElement;
+    line.replaceWith(line);
+  }
+
   clear() {
     for (const timer of this.timers) clearTimeout(timer);
     this.timers = [];

@@ -17,20 +17,22 @@ export class Why {
 
   // `explain` answers {explanation, search} for the item; `tile` is what the panel is about.
   async open(item, tile, explain) {
-    const close = button("Close", () => this.panel.hidePopover(), { class: "plain small" });
-    const body = element("div", { class: "why-body", "aria-live": "polite" }, element("p", {}, "Asking…"));
-    this.panel.replaceChildren(element("div", { class: "head" }, element("h2", {}, "Why this photo?"), close), element("p", { class: "quiet" }, titleOf(item)), body);
+    const fill = (...content) => {
+      const close = button("Close", () => this.panel.hidePopover(), { class: "plain small" });
+      const head = element("div", { class: "head" }, element("h2", {}, "Why this photo?"), close);
+      this.panel.replaceChildren(head, element("p", { class: "quiet" }, titleOf(item)), element("div", { class: "why-body", "aria-live": "polite" }, content));
+      this.#stand(tile);
+    };
     this.panel.showPopover();
-    this.#stand(tile);
+    fill(element("p", {}, "Asking…"));
     this.panel.focus();
     this.panel.addEventListener("toggle", () => this.panel.contains(document.activeElement) && tile.querySelector("a")?.focus(), { once: true });
     try {
       const { explanation, search } = await explain(item);
-      body.replaceChildren(...(explanation ? [numbers(explanation, item), ...shared(explanation), ...terms(search)] : [element("p", {}, "It is no longer among the hits.")]));
+      fill(explanation ? [numbers(explanation, item), shared(explanation), terms(search)] : element("p", {}, "It is no longer among the hits."));
     } catch (error) {
-      body.replaceChildren(element("p", {}, explained(error)));
+      fill(element("p", {}, explained(error)));
     }
-    this.#stand(tile);
   }
 
   // Beside the tile where there is room; the style sheet makes it a sheet at the bottom of a narrow window.
