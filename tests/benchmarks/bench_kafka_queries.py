@@ -1,7 +1,6 @@
 """Requests over Kafka against the same over HTTP: how many a second, and how long one takes.
 
-A worker on private services (or a real broker), with the default bundle unless another is named, and the photos of a
-folder:
+A worker on private services (or a real broker), with the tiny bundle unless another is named, and a folder of photos:
 
     python tests/benchmarks/bench_kafka_queries.py [PHOTOS] [--seconds 5] [--bundle tiny] [--broker URL]
 """
