@@ -17,6 +17,7 @@ from faust.types import EventT, StreamT
 
 from agents.facts import Fact, fact_from
 from agents.persistence import do_batch
+from agents.turns import in_turns
 from stream_app.activity import PhotoDeleted, PhotoEvent, UserDeleted, event_key, event_to_json
 from stream_app.catalogue import PhotoRow, UserRow, with_deletion, with_event
 from stream_app.dead_letters import DeadLetters
@@ -49,7 +50,7 @@ def declare_cataloguing(app: faust.App, room: CatalogueRoom, settings: Settings)
 
 async def catalogue_batch(events: Sequence[EventT], room: CatalogueRoom) -> None:
     """Merge `events` into the rows of their photos; returns when the rows, and what follows from them, are durable."""
-    for event in events:
+    async for event in in_turns(events):
         try:
             fact = fact_from(event)
         except EventRejected:

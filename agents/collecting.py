@@ -10,6 +10,7 @@ import faust
 from faust.types import EventT, StreamT
 
 from agents.persistence import do_batch
+from agents.turns import in_turns
 from stream_app.collection_events import CollectionDeleted, CollectionEvent, Kind, parse_collection_event
 from stream_app.collection_rows import CollectionRow, MemberRow, changed_row, is_over, kind_of_version
 from stream_app.collection_tables import CollectionTable
@@ -37,7 +38,7 @@ def declare_collecting(
 
 async def collect_batch(events: Sequence[EventT], tables: Tables, dead_letters: DeadLetters) -> None:
     """Merge `events` into the rows of their collections; returns when the rows and the dead letters are durable."""
-    for event in events:
+    async for event in in_turns(events):
         message = event.message
         try:
             activity = parse_collection_event(message.value, message.key)

@@ -11,6 +11,7 @@ from faust.types import EventT, StreamT
 
 from agents.facts import fact_from
 from agents.persistence import do_batch
+from agents.turns import in_turns
 from stream_app.activity import UserDeleted
 from stream_app.catalogue import PhotoRow
 from stream_app.collection_tables import CollectionTable
@@ -66,7 +67,7 @@ async def tell_batch(events: Sequence[EventT], room: OwnersRoom) -> None:
     """Tell photographers what `events` say of their photos; returns when the news and the rows are durable."""
     owners: dict[int, tuple[EventT, PhotoOwner]] = {}
     news: dict[tuple[int, int], PortfolioRow] = {}
-    for event in events:
+    async for event in in_turns(events):
         try:
             fact = fact_from(event)
         except EventRejected:
@@ -90,7 +91,7 @@ async def tell_batch(events: Sequence[EventT], room: OwnersRoom) -> None:
 
 async def keep_batch(events: Sequence[EventT], room: OwnersRoom) -> None:
     """Merge news into the portfolios of their photographers; returns when the rows are durable."""
-    for event in events:
+    async for event in in_turns(events):
         user_id, told = int(event.message.key), PortfolioRow.from_bytes(event.message.value)
         before = room.portfolios.get(user_id, told.photo_id) or PortfolioRow(told.photo_id)
         after = before.with_news(told)

@@ -34,8 +34,8 @@ async def do_batch(work: Work, events: Sequence[EventT], stage: str, dead_letter
     """Return when `work` is through with every one of `events`, each acknowledged.
 
     A batch that fails is tried again as a whole, then event by event; an event that fails on its own too is a
-    dead letter. `work` must be safe to repeat. Where the partitions have moved meanwhile it returns without an
-    acknowledgement: whoever has them now reads the events again.
+    dead letter. `work` must be safe to repeat. Where the partitions have moved meanwhile, or where the work fails
+    because the worker ends, it returns without an acknowledgement: whoever has them then reads the events again.
     """
     # What was left behind may share a batch with what was read since, which nobody would read again.
     own = [event for event in events if not is_left_behind(event)]
@@ -63,6 +63,8 @@ async def _tried(work: Work, events: Sequence[EventT], stage: str, tries: int) -
         except PartitionMoved:
             raise
         except Exception as error:  # whatever it is, the stream must go on: that is what this file is for
+            if events[0].app.should_stop:  # what the work stands on goes piece by piece: the events are not at fault
+                raise PartitionMoved from error
             failure = error
             log.exception("%s: a batch of %d failed, attempt %d of %d", stage, len(events), attempt + 1, tries)
             await asyncio.sleep(min(PAUSE_SECONDS_MAX, 0.2 * 4**attempt))

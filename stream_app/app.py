@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import faust
-from faust.exceptions import ConsumerNotStarted
-from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
-from prometheus_client import REGISTRY
 
 from agents.cataloguing import CatalogueRoom, declare_cataloguing
 from agents.collecting import declare_collecting
@@ -27,21 +23,22 @@ from stream_app.candidates import CandidateSource
 from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.changes import AlbumChanges, ChangeRoom
 from stream_app.collection_tables import collection_tables
-from stream_app.contract.operations import handlers_of
+from stream_app.contract.operations import Handlers, handlers_of
 from stream_app.dead_letters import DeadLetters
 from stream_app.embedded_log import kept_path, until_kept
 from stream_app.embedding_log import EmbeddingLog
 from stream_app.encoder_queue import CountedEncoder
+from stream_app.faust_app import faust_app, raw_topic, row_table
 from stream_app.findable_photos import FindablePhotos
 from stream_app.freshness import Freshness
 from stream_app.gallery_answers import GalleryAnswers
+from stream_app.housekeeping import erase_deleted, follow_assignment, keep_house, readiness
 from stream_app.index.buckets import RedisBuckets
 from stream_app.lazy_producer import LazyProducer
 from stream_app.live_album import AlbumRoom, LiveAlbum
 from stream_app.live_collections import CollectionRoom, LiveCollections
 from stream_app.live_index import LiveIndex
 from stream_app.live_sample import LiveSample
-from stream_app.local_services import faust_settings
 from stream_app.photo_answers import Classification, PhotoAnswers
 from stream_app.photo_labels import LABEL_BATCH_BYTES, LabelLog, Labels, NoLabels
 from stream_app.photo_search import PhotoSearch, SearchRoom
@@ -50,7 +47,7 @@ from stream_app.photos import PhotoReader
 from stream_app.portfolios import PhotoOwner
 from stream_app.query_replies import QueryDesk
 from stream_app.quest_answers import QuestAnswers
-from stream_app.redis_client import RedisClient, connect, first_planes
+from stream_app.redis_client import connect, first_planes
 from stream_app.reply_topics import ReplyTopics
 from stream_app.roots import PublishedRoots
 from stream_app.sent_images import ImageDesk
@@ -65,24 +62,17 @@ from stream_app.web.server import application_options, attach_web
 from stream_app.word_answers import WordAnswers
 from stream_app.worker_watch import WatchRoom, WorkerWatch
 
-log = logging.getLogger(__name__)
-
-#: How often the store of uploads is looked through for what was deleted by an event.
-ERASE_SECONDS = 600.0
-#: Just after a start deletions may still be waiting to be catalogued.
-FIRST_ERASE_SECONDS = 10.0
-
 
 def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: str) -> faust.App:
     """The app of one worker in the role `all`; the topics must exist before it starts.
 
     `log_id` names the broker's cluster: shards that were filled from another one are begun anew.
     """
-    app, encoder = _faust_app(settings), CountedEncoder(encoder)
-    activity = _raw_topic(app, topics.activity_topic(settings))
-    embeddings_topic = _raw_topic(app, topics.embeddings_topic(settings, space.vision_id))
+    app, encoder = faust_app(settings, application_options(settings)), CountedEncoder(encoder)
+    activity = raw_topic(app, topics.activity_topic(settings))
+    embeddings_topic = raw_topic(app, topics.embeddings_topic(settings, space.vision_id))
     embeddings = EmbeddingLog(embeddings_topic, embeddings_topic.get_topic_name(), settings)
-    dead_letters = DeadLetters(_raw_topic(app, topics.dead_letters_topic(settings)))
+    dead_letters = DeadLetters(raw_topic(app, topics.dead_letters_topic(settings)))
     uploads = UploadStore(settings.data_dir / "uploads")
     reader = PhotoReader(
         roots=PublishedRoots(settings, always=[uploads.root]),
@@ -91,8 +81,8 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
         timeout_seconds=settings.fetch_timeout_seconds,
     )
     tags = TagIndex()
-    photos: RowTable[PhotoRow] = _row_table(app, "photos", PhotoRow, settings, watch=tags.note)
-    embedded: RowTable[EmbeddedRow] = _row_table(app, "embedded", EmbeddedRow, settings)
+    photos: RowTable[PhotoRow] = row_table(app, "photos", PhotoRow, settings, watch=tags.note)
+    embedded: RowTable[EmbeddedRow] = row_table(app, "embedded", EmbeddedRow, settings)
     redis_client = connect(settings)
     planes = first_planes(settings, space)
     buckets = RedisBuckets(redis_client, space_id=space.space_id, planes=planes)
@@ -117,11 +107,11 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
 
     collections = join_collections(app, settings, activity, photos, dead_letters)
 
-    _follow_assignment(app, index, embeddings.name, log_id, tags, photos)
-    _keep_house(app, settings, encoder, index, reader, redis_client)
+    follow_assignment(app, index, embeddings.name, log_id, tags, photos)
+    keep_house(app, settings, encoder, index, reader, redis_client)
     kept = _kept(settings, embeddings.name)
     changes = AlbumChanges(ChangeRoom(photos, index, uploads, activity, embeddings, kept))
-    _erase_deleted(app, changes, index)
+    erase_deleted(app, changes, index)
     room = AlbumRoom(
         space=space,
         index=index,
@@ -129,23 +119,11 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
         changes=changes,
         failure=lambda photo_id: row.failure if (row := embedded.get(photo_id)) else None,
         reader=reader,
-        ready=lambda: _readiness(app, index),
+        ready=lambda: readiness(app, index),
     )
     album = LiveAlbum(room)
-    images = ImageDesk(space, encoder, reader)
     findable = FindablePhotos(album, index, changes)
-    search = PhotoSearch(SearchRoom(space, findable, images, CandidateSource(index, tags), tags))
-    sample = LiveSample(index)
-    desks = (
-        search,
-        PhotoAnswers(album),
-        Classification(space, album, images),
-        WordAnswers(album.vocabulary),
-        GalleryAnswers(space, findable, collections, sample),
-        QuestAnswers(space, findable, collections, sample),
-        PhotographerAnswers(space, findable, collections, sample),
-    )
-    handlers = handlers_of(desks)
+    handlers = _handlers(space, findable, ImageDesk(space, encoder, reader), collections, tags)
     attach_web(app.web.web_app, album, handlers, settings)
     query_desk = QueryDesk(handlers, lambda image: require_readable_photo(image, "image"), settings.queries_at_once)
     _answer_queries(app, QueryRoom(query_desk, ReplyTopics(settings), dead_letters, index.opened), settings)
@@ -154,6 +132,24 @@ def create_app(settings: Settings, space: Space, encoder: AsyncEncoder, log_id: 
     attach_ops(app.web.web_app, WorkerWatch(watched))
     app.web.blueprints.add("/faust", "faust.web.apps.stats:blueprint")
     return app
+
+
+def _handlers(
+    space: Space, photos: FindablePhotos, images: ImageDesk, collections: LiveCollections, tags: TagIndex
+) -> Handlers:
+    """What answers each operation of the contract."""
+    sample = LiveSample(photos.index)
+    return handlers_of(
+        (
+            PhotoSearch(SearchRoom(space, photos, images, CandidateSource(photos.index, tags), tags)),
+            PhotoAnswers(photos.album),
+            Classification(space, photos.album, images),
+            WordAnswers(photos.album.vocabulary),
+            GalleryAnswers(space, photos, collections, sample),
+            QuestAnswers(space, photos, collections, sample),
+            PhotographerAnswers(space, photos, collections, sample),
+        )
+    )
 
 
 def join_collections(
@@ -165,129 +161,13 @@ def join_collections(
 ) -> LiveCollections:
     """The tables and agents of galleries, quests and portfolios, and the room that is asked for them."""
     tables, portfolios = collection_tables(app, settings.partition_count)
-    collection_activity = _raw_topic(app, topics.collections_topic(settings))
+    collection_activity = raw_topic(app, topics.collections_topic(settings))
     declare_collecting(app, collection_activity, tables, dead_letters, settings)
-    owners: RowTable[PhotoOwner] = _row_table(app, "owners", PhotoOwner, settings)
-    news = _raw_topic(app, topics.owners_topic(settings))
+    owners: RowTable[PhotoOwner] = row_table(app, "owners", PhotoOwner, settings)
+    news = raw_topic(app, topics.owners_topic(settings))
     declare_owning(app, activity, OwnersRoom(photos, owners, news, portfolios, dead_letters), settings)
     kept = {kind: _kept(settings, table.changelog) for kind, table in tables.items()} if _is_kept(settings) else None
     return LiveCollections(CollectionRoom(tables, portfolios, collection_activity, settings.partition_count, kept))
-
-
-def _faust_app(settings: Settings) -> faust.App:
-    options: dict[str, Any] = {
-        "broker": settings.broker_url,
-        "store": settings.tables_store,
-        "datadir": settings.data_dir / "faust",
-        "topic_partitions": settings.partition_count,
-        "topic_replication_factor": settings.replication_factor,
-        "web_host": settings.web_host,
-        "web_bind": settings.web_host,
-        "web_port": settings.web_port,
-        "web_application_options": application_options(settings),
-        "web_stats_enabled": False,  # mounted at /faust instead, since the album's page is at /
-        "web_tables_enabled": False,
-        "web_router_enabled": False,
-        "worker_redirect_stdouts": False,
-        "broker_commit_interval": 1.0,
-        # Faust would wait at its end, and at a rebalance, for events that sit in a buffer nobody reads any
-        # more. They are not acknowledged, so the next owner gets them.
-        "stream_wait_empty": False,
-        # Faust waits a minute before the partitions of a killed worker are given to another one.
-        "broker_session_timeout": 10.0,
-        "broker_heartbeat_interval": 3.0,
-        "autodiscover": False,
-    }
-    app = faust.App(settings.app_id, **(options | faust_settings(settings)))
-    app.web.blueprints = type(app.web.blueprints)()
-    app.monitor = PrometheusMonitor(metrics=_faust_metrics())
-    return app
-
-
-_registered: list[FaustMetrics] = []
-
-
-def _faust_metrics() -> FaustMetrics:
-    """Faust's metrics, registered once a process: Prometheus' registry refuses a name twice."""
-    if not _registered:
-        _registered.append(FaustMetrics.create(REGISTRY, "faust"))
-    return _registered[0]
-
-
-def _raw_topic(app: faust.App, name: str) -> faust.Topic:
-    """A topic of raw bytes: decoding is the agents' work, so that a bad message becomes a dead letter."""
-    return app.topic(
-        name,
-        key_type=bytes,
-        value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
-        allow_empty=True,
-    )
-
-
-def _row_table(
-    app: faust.App, name: str, row: Any, settings: Settings, watch: Callable[[Any], None] | None = None
-) -> RowTable[Any]:
-    return RowTable(
-        app,
-        name,
-        partition_count=settings.partition_count,
-        to_bytes=row.to_bytes,
-        from_bytes=row.from_bytes,
-        watch=watch,
-    )
-
-
-def _follow_assignment(
-    app: faust.App, index: LiveIndex, topic: str, log_id: str, tags: TagIndex, photos: RowTable[PhotoRow]
-) -> None:
-    """Open the shards of the partitions that this worker was given, once its tables are recovered."""
-
-    async def expect(*_: Any, **__: Any) -> None:
-        index.expect_partitions()
-
-    async def recovered(*_: Any, **__: Any) -> None:
-        owned = {each.partition for each in app.consumer.assignment() if each.topic == topic}
-        app.loop.create_task(open_shards(owned))
-
-    async def open_shards(owned: set[int]) -> None:
-        try:
-            await asyncio.to_thread(tags.begin_anew, photos.rows())
-            await index.open(owned, log_id)
-        except Exception as error:  # a worker that cannot open its shards must not look as if it could
-            log.exception("The shards of partitions %s cannot be opened", sorted(owned))
-            await app.crash(error)
-
-    app.on_partitions_revoked.connect(expect, weak=False)
-    app.on_rebalance_complete.connect(recovered, weak=False)
-
-
-def _keep_house(
-    app: faust.App,
-    settings: Settings,
-    encoder: AsyncEncoder,
-    index: LiveIndex,
-    reader: PhotoReader,
-    redis_client: RedisClient,
-) -> None:
-    """Start and stop what has a life of its own, and seal and merge between."""
-
-    async def start_encoder(_: Any) -> None:
-        await encoder.start()
-
-    async def seal_and_merge(_: Any) -> None:
-        await index.seal_and_merge()
-
-    async def close(*_: Any, **__: Any) -> None:
-        await index.close()
-        await encoder.close()
-        await reader.close()
-        await redis_client.aclose()
-
-    app.task(start_encoder)
-    app.timer(interval=settings.seal_interval_seconds)(seal_and_merge)
-    app.on_before_shutdown.connect(close, weak=False)
 
 
 def _labels(app: faust.App, settings: Settings, space: Space) -> Labels:
@@ -303,30 +183,13 @@ def _labels(app: faust.App, settings: Settings, space: Space) -> Labels:
 
 
 def _answer_queries(app: faust.App, room: QueryRoom, settings: Settings) -> None:
-    declare_querying(app, _raw_topic(app, topics.queries_topic(settings)), room)
+    declare_querying(app, raw_topic(app, topics.queries_topic(settings)), room)
 
     async def stop(*_: Any, **__: Any) -> None:
         await room.held.stop()
         await room.replies.stop()
 
     app.on_before_shutdown.connect(stop, weak=False)
-
-
-def _erase_deleted(app: faust.App, changes: AlbumChanges, index: LiveIndex) -> None:
-    """Now and then look for uploads that nobody has erased yet, from the moment that the rows are known."""
-
-    async def erase_deleted() -> None:
-        pause_seconds = FIRST_ERASE_SECONDS
-        while True:
-            await index.opened()
-            try:
-                await changes.erase_deleted()
-            except OSError as error:
-                log.warning("A deleted upload cannot be erased: %s", error)
-            await asyncio.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, ERASE_SECONDS)
-
-    app.task(erase_deleted)
 
 
 def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None]]:
@@ -343,15 +206,3 @@ def _kept(settings: Settings, topic: str) -> Callable[[int, int], Awaitable[None
 
 def _is_kept(settings: Settings) -> bool:
     return settings.embedded_broker and kept_path(settings).exists()
-
-
-def _readiness(app: faust.App, index: LiveIndex) -> tuple[bool, str]:
-    try:
-        assigned = not app.rebalancing and bool(app.consumer.assignment())
-    except ConsumerNotStarted:  # the web answers before Faust's consumer has begun
-        assigned = False
-    if not assigned:
-        return False, "partitions are being assigned"
-    if not index.ready:
-        return False, "tables and shards are being recovered"
-    return True, "partitions are assigned and recovered"

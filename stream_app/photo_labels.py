@@ -1,4 +1,4 @@
-"""The topic `photo-labels`: what every findable photo shows, for whoever wants it as a stream; see `schemas/`."""
+"""The topic `photo-labels`: what every photo shows, hidden ones too, as a stream; see `schemas/`."""
 
 from __future__ import annotations
 

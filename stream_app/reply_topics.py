@@ -62,15 +62,19 @@ class ReplyTopics:
 
     async def _partition_count(self, topic: str) -> int | None:
         """Of a topic that there is; asked by its name, one that is not there might be made."""
-        if time.monotonic() - self._looked_at > TRUST_SECONDS or topic not in self._partitions:
+        asked_at = time.monotonic()
+        if asked_at - self._looked_at > TRUST_SECONDS or topic not in self._partitions:
             async with self._looking:
-                if topic not in self._partitions or time.monotonic() - self._looked_at > TRUST_SECONDS:
+                # One look serves all who waited for it: names that nobody made must not hold up the others.
+                if self._looked_at < asked_at:
                     await self._look()
         return self._partitions.get(topic)
 
     async def _look(self) -> None:
         await asyncio.sleep(max(0.0, self._looked_at + LOOK_SECONDS - time.monotonic()))
-        cluster = await (await self._producer.connected()).client.fetch_all_metadata()
+        producer = await self._producer.connected()
+        looked_at = time.monotonic()
+        cluster = await producer.client.fetch_all_metadata()
         counts = {each: cluster.partitions_for_topic(each) or () for each in cluster.topics()}
         self._partitions = {each: len(partitions) for each, partitions in counts.items() if partitions}
-        self._looked_at = time.monotonic()
+        self._looked_at = looked_at

@@ -78,7 +78,7 @@ def reply_topic_prefix(settings: Settings) -> str:
 
 
 def labels_topic(settings: Settings) -> str:
-    """Where the words and labels of every findable photo go out."""
+    """Where the words and labels of every photo go out."""
     return f"{settings.topic_prefix}photo-labels"
 
 

@@ -18,9 +18,12 @@ from models.space import Space
 from stream_app.app import create_app
 from stream_app.encoders import check_encoder, make_encoder
 from stream_app.errors import SettingsError, SightlineError
+from stream_app.index import warm_up
 from stream_app.local_services import check_port_free, made
 from stream_app.settings import Settings
 from stream_app.topics import create_topics, log_id, topic_specs
+
+log = logging.getLogger(__name__)
 
 
 def bundle_dir(settings: Settings) -> Path:
@@ -47,6 +50,9 @@ def run_worker(settings: Settings) -> None:
     asyncio.run(check_encoder(settings, folder))
     asyncio.run(create_topics(settings, topic_specs(settings, read_manifest(folder).vision_id)))
     cluster = asyncio.run(log_id(settings))
+    if not warm_up.is_done():
+        log.warning("The search is being compiled, once; this takes some seconds.")
+        warm_up.main()
     app = create_app(settings, Space.load(folder), make_encoder(settings, folder), cluster)
     # Faust says at every batch of rows that its buffer is being used.
     logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)

@@ -11,13 +11,14 @@ import faust
 
 from agents.cataloguing import CatalogueRoom, declare_cataloguing
 from stream_app import kafka, topics
-from stream_app.app import _raw_topic, _row_table, join_collections
+from stream_app.app import join_collections
 from stream_app.catalogue import PhotoRow, UserRow
 from stream_app.dead_letters import DeadLetters
 from stream_app.errors import CollectionNotFound, ServiceUnavailable
+from stream_app.faust_app import raw_topic, row_table
 from stream_app.local_services import faust_settings
 from stream_app.settings import Settings
-from stream_app.tables import RowTable
+from stream_app.tables import PartitionRows, RowTable
 
 T = TypeVar("T")
 WAIT_SECONDS_MAX = 60.0
@@ -37,10 +38,16 @@ class CollectionWorker:
             "stream_wait_empty": False,
         }
         self.app = faust.App(settings.app_id, autodiscover=False, **(options | faust_settings(settings)))
-        activity = _raw_topic(self.app, topics.activity_topic(settings))
-        dead_letters = DeadLetters(_raw_topic(self.app, topics.dead_letters_topic(settings)))
-        photos: RowTable[PhotoRow] = _row_table(self.app, "photos", PhotoRow, settings)
-        users: RowTable[UserRow] = _row_table(self.app, "users", UserRow, settings)
+        activity = raw_topic(self.app, topics.activity_topic(settings))
+        dead_letters = DeadLetters(raw_topic(self.app, topics.dead_letters_topic(settings)))
+        photos: RowTable[PhotoRow] = row_table(self.app, "photos", PhotoRow, settings)
+        users: PartitionRows[UserRow] = PartitionRows(
+            self.app,
+            "users",
+            partition_count=settings.partition_count,
+            to_bytes=UserRow.to_bytes,
+            from_bytes=UserRow.from_bytes,
+        )
         room = CatalogueRoom(activity, photos, users, dead_letters, settings.partition_count)
         declare_cataloguing(self.app, room, settings)
         self.room = join_collections(self.app, settings, activity, photos, dead_letters)

@@ -91,6 +91,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("services", [each for each in kinds if chosen in (None, each)], indirect=True)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What takes a browser is marked, so that it can be run by itself."""
+    if "chromium" in getattr(item, "fixturenames", ()):
+        item.add_marker("browser")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--services") == "real":
         gone = [each for each in items if _services(each) is None]

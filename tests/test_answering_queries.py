@@ -134,6 +134,19 @@ class TestWhoIsAnswered:
         assert [each async for each in kafka.read_topic(caller.settings, activity)] == []
         assert f"{prefix}.missing" not in existing
 
+    async def test_topics_that_nobody_made_do_not_hold_up_the_others(self, caller: Caller) -> None:
+        """Fifty of them are looked for together, and not one after the other."""
+        await caller.ask(SEARCH)
+        prefix = topics.reply_topic_prefix(caller.settings)
+        async with asyncio.timeout(25):
+            await asyncio.gather(
+                *(caller.ask(SEARCH, {"reply_to": f"{prefix}.{each}".encode()}) for each in range(50)),
+                caller.ask(SEARCH),
+            )
+
+        assert len(await caller.buried()) == 50
+        assert len(await caller.replied()) == 2
+
     async def test_what_nobody_foresaw_is_a_problem_without_our_secrets(self, caller: Caller) -> None:
         """And stops nobody else."""
         await caller.ask({"requests": [{"operation": "photo", "request": {"photo_id": 1}}, SEARCH]})

@@ -22,5 +22,5 @@ def test_every_answer_of_a_worker_is_as_its_document_says(settings: Settings, tm
     finally:
         album.stop()
 
-    assert outcome.failures == [], outcome.output[-20_000:]
+    assert outcome.failures == [], outcome.told()
     assert outcome.cases >= CASES_MIN

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -24,6 +24,9 @@ from stream_app.collection_events import (
 )
 from stream_app.errors import EventRejected
 from stream_app.event_json import EVENT_BYTES_MAX, ID_MAX
+
+#: A busy machine is no failure.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ADDED = {"type": "gallery.photo_added", "gallery_id": 7, "photo_id": 42}
 BRIEF = {"type": "quest.brief_changed", "gallery_id": None, "photo_id": None, "quest_id": 7}
@@ -136,6 +139,7 @@ class TestRejected:
 
         assert "\n" not in str(rejected.value)
 
+    @patient
     @given(st.binary(max_size=60))
     def test_no_bytes_at_all_raise_anything_else(self, value: bytes) -> None:
         """They come from outside."""
@@ -157,6 +161,7 @@ events = st.one_of(
 class TestRoundTrip:
     """What is written is read."""
 
+    @patient
     @given(events)
     def test_an_event_comes_back_as_it_went(self, event: CollectionEvent) -> None:
         """And any validator of JSON Schema takes it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream_app.collection_events import (
@@ -27,6 +27,9 @@ from stream_app.collection_rows import (
 from stream_app.collection_views import Gallery, Quest, gallery_of, quest_of
 from stream_app.errors import CollectionNotFound
 from stream_app.versions import Version
+
+#: A busy machine is no failure.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Fact = tuple[CollectionEvent, Version]
 Rows = dict[int | None, CollectionRow]
@@ -107,6 +110,7 @@ facts = st.lists(
 class TestAnyOrder:
     """Events come late, twice and out of order."""
 
+    @patient
     @given(facts, st.randoms(use_true_random=False))
     def test_any_order_shows_the_same_quest(self, some: list[Fact], random: Any) -> None:
         """With repetitions among them."""
@@ -115,12 +119,14 @@ class TestAnyOrder:
 
         assert shown(others) == shown(some)
 
+    @patient
     @given(facts)
     def test_a_row_comes_back_from_the_table_as_it_went(self, some: list[Fact]) -> None:
         """Whatever it has been through."""
         for row in rows_after(some).values():
             assert row_from_bytes(row.to_bytes()) == row
 
+    @patient
     @given(facts)
     def test_what_is_in_the_rows_changes_nothing_again(self, some: list[Fact]) -> None:
         """So a batch can be done again."""

@@ -170,6 +170,12 @@ class TestTheRequest:
 
         assert (asked.tag, asked.user_id) == (["a", "b", "c"], ["1", "2"])
 
+    def test_has_no_more_of_a_list_than_are_allowed_though_they_be_empty(self) -> None:
+        """Some empty ones do no harm."""
+        assert request_from_texts(SearchRequest, {"q": ["dog"], "tag": [","] * 10}).tag == []
+        with pytest.raises(RequestMalformed, match="tag cannot be used; expected at most 20"):
+            request_from_texts(SearchRequest, {"q": ["dog"], "tag": [""] * 21})
+
     @pytest.mark.parametrize(("text", "value"), [("1", True), ("true", True), ("0", False), ("FALSE", False)])
     def test_takes_yes_and_no_as_people_write_them(self, text: str, value: bool) -> None:
         assert request_from_texts(SearchRequest, {"q": ["dog"], "explain": [text]}).explain is value

@@ -18,12 +18,13 @@ class Event:
 
     name: str
     generation: int = 3
+    worker_ends: bool = False
     acks: int = 0
 
     @property
     def app(self) -> SimpleNamespace:
         """The worker."""
-        return SimpleNamespace(consumer_generation_id=3)
+        return SimpleNamespace(consumer_generation_id=3, should_stop=self.worker_ends)
 
     @property
     def message(self) -> SimpleNamespace:
@@ -137,3 +138,15 @@ class TestDoBatch:
         await do_batch(work, events, "embed", pile)
 
         assert events[0].acks == 0
+
+    async def test_what_fails_because_the_worker_ends_is_no_dead_letter(self):
+        """Its producers are closed one after the other; the next worker does the batch."""
+        events, pile = [Event("a", worker_ends=True)], Pile()
+
+        async def work(batch):
+            raise ConnectionError("closed")
+
+        await do_batch(work, events, "index", pile)
+
+        assert events[0].acks == 0
+        assert pile.letters == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream_app.activity import Event, Metadata, PhotoDeleted, PhotoEdited, PhotoUploaded
@@ -14,6 +14,9 @@ from stream_app.collection_views import Portfolio, portfolio_of
 from stream_app.errors import CollectionNotFound
 from stream_app.portfolios import PhotoOwner, PortfolioRow, owner_news
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version
+
+#: A busy machine is no failure.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ADA, BEN = 5, 6
 Fact = tuple[Event, Version]
@@ -77,11 +80,13 @@ facts = st.lists(
 class TestAnyOrder:
     """Events come late, twice and out of order, and so does the news that they make."""
 
+    @patient
     @given(facts)
     def test_a_portfolio_has_just_the_photos_whose_rows_say_so(self, some: list[Fact]) -> None:
         """Two ways to the same answer."""
         assert owners(told(some)) == owners_by_the_photo(some)
 
+    @patient
     @given(facts, st.randoms(use_true_random=False))
     def test_any_order_of_the_events_ends_in_the_same_portfolios(self, some: list[Fact], random: Any) -> None:
         """With repetitions among them."""
@@ -90,6 +95,7 @@ class TestAnyOrder:
 
         assert owners(told(others)) == owners(told(some))
 
+    @patient
     @given(facts, st.randoms(use_true_random=False))
     def test_any_order_of_the_news_ends_in_the_same_portfolios(self, some: list[Fact], random: Any) -> None:
         """Two workers may tell the same at once, after a rebalance."""
@@ -99,6 +105,7 @@ class TestAnyOrder:
 
         assert owners(others) == owners(news)
 
+    @patient
     @given(facts)
     def test_rows_come_back_from_the_table_as_they_went(self, some: list[Fact]) -> None:
         """Both kinds."""

@@ -232,10 +232,12 @@ class TestBadRequests:
 
         assert "pillow-heif" in problem["remedy"]
 
-    @pytest.mark.parametrize("path", ["/api/search/image", "/api/classify", "/api/photos"])
-    async def test_an_empty_body_is_400(self, client: Any, path: str) -> None:
-        """It says how to send one."""
-        problem = await problem_of(await client.post(path), 400)
+    @pytest.mark.parametrize(
+        ("path", "status"), [("/api/search/image", 422), ("/api/classify", 422), ("/api/photos", 400)]
+    )
+    async def test_an_empty_body_is_refused_and_told_how_to_send_one(self, client: Any, path: str, status: int) -> None:
+        """A question may name a photo's address instead of sending it, an upload may not."""
+        problem = await problem_of(await client.post(path), status)
 
         assert "curl" in problem["remedy"]
 

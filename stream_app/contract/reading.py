@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import NoneType
@@ -26,8 +27,10 @@ def request_from_texts(kind: type[R], texts: Mapping[str, Sequence[str]], more: 
     """
     values: dict[str, object] = {}
     for name, given in texts.items():
-        if name in _list_names(kind):
-            values[name] = [part.strip() for text in given for part in text.split(",") if part.strip()]
+        if name in _list_limits(kind):
+            parts = [part.strip() for text in given for part in text.split(",")]
+            # Empty ones are left out, but too many of them are too many, too.
+            values[name] = parts if len(parts) > _list_limits(kind)[name] else [part for part in parts if part]
         elif len(given) > 1:
             raise RequestMalformed(
                 f"{name} is given {len(given)} times", expected="once", received=", ".join(given)[:60]
@@ -135,9 +138,11 @@ def _hints(kind: type[Struct]) -> dict[str, Any]:
 
 
 @cache
-def _list_names(kind: type[Struct]) -> frozenset[str]:
-    """The fields that are lists."""
-    return frozenset(name for name, hint in _hints(kind).items() if get_origin(_bare(hint)) is list)
+def _list_limits(kind: type[Struct]) -> dict[str, int]:
+    """How many there may be, of each field that is a list."""
+    lists = {name: hint for name, hint in _hints(kind).items() if get_origin(_bare(hint)) is list}
+    limits = {name: [each.max_length for each in _metas(hint) if each.max_length] for name, hint in lists.items()}
+    return {name: limit[0] if limit else sys.maxsize for name, limit in limits.items()}
 
 
 @cache

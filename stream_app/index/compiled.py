@@ -38,11 +38,16 @@ def _kept_apart() -> Iterator[None]:
     code of one on the data of another.
     """
     usual = config.CACHE_DIR
-    config.CACHE_DIR = str(Path(usual or HERE / "__pycache__") / f"compiled-{_digest()}")
+    config.CACHE_DIR = str(kept_folder())
     try:
         yield
     finally:
         config.CACHE_DIR = usual
+
+
+def kept_folder() -> Path:
+    """Where what was compiled of these sources is kept, if there is a place that can be written."""
+    return Path(config.CACHE_DIR or HERE / "__pycache__") / f"compiled-{_digest()}"
 
 
 @cache

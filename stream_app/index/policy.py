@@ -14,7 +14,7 @@ class ShardSettings:
     recall: float = 0.95  # of the nearest that a search should find; budgets follow from what was measured
     memtable_vectors_max: int = 2_500  # more make the exact scan slower than all the rest of a search
     exact_vectors_max: int = 1_000  # segments up to this size are scanned without signatures
-    forest_vectors_min: int = 50_000  # fewer are scanned by signature about as fast as a forest is walked
+    forest_vectors_min: int = 200_000  # fewer are scanned soon enough, and a forest costs far more to build
     n_trees: int = 40  # of a large Annoy forest; more find better and take more disk and time to build
     n_trees_min: int = 12  # of a small one, which is merged away before its trees have paid
     vectors_per_tree: int = 4_000  # in between

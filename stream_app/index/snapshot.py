@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -19,7 +18,7 @@ from stream_app.index.sweep import sweep
 EXACT_RECALL: Final = 1.0
 EFFORTS_KEPT: Final = 256
 #: Of few photos that alone may be found each one is looked up: up to so many, or to this share of all.
-LOOKED_UP_MAX, LOOKED_UP_SHARE = 1_000, 1 / 32
+LOOKED_UP_MAX, LOOKED_UP_SHARE = 1_000, 1 / 12
 #: So many more than `k` are searched for at first where a predicate may refuse some, and then so many times as many.
 SPARE, WIDENING = 8, 4
 
@@ -112,15 +111,17 @@ class Snapshot:
         return sweep(self._described, self._efforts(k, how, chosen), wish_for(vector, self.sequence, chosen), k)
 
     def _efforts(self, k: int, how: Search, chosen: IdFilter | None) -> np.ndarray:
-        """Those of the line-up, harder by as much as fewer of the neighbours are allowed."""
+        """Those of the line-up; with a filter as many more neighbours are searched for as it will refuse."""
+        memtables, outside = len(self.memtables), how.outside
         if chosen is None:
-            return self._lineup.efforts(len(self.memtables), k, how.recall, outside=how.outside)
+            return self._lineup.efforts(memtables, k, how.recall, outside=outside)
         count = len(chosen.photo_ids)
         if not chosen.without and count <= max(LOOKED_UP_MAX, LOOKED_UP_SHARE * self._rows):
-            return self._lineup.efforts(len(self.memtables), k, EXACT_RECALL, outside=False)
+            return self._lineup.efforts(memtables, k, EXACT_RECALL, outside=outside)
         allowed = max(1, self._rows - count if chosen.without else min(count, self._rows))
-        efforts = self._lineup.efforts(len(self.memtables), k, how.recall, outside=how.outside).copy()
-        efforts[:, [2, 3, 5, 6]] *= math.ceil(self._rows / allowed)
+        wider = round(k * self._rows / allowed)
+        efforts = self._lineup.efforts(memtables, wider, how.recall, outside=outside).copy()
+        efforts[:, 0] = self._lineup.efforts(memtables, k, how.recall, outside=outside)[:, 0]
         return efforts
 
     def _hits(self, best: Best, chosen: Sequence[int] | None = None) -> list[Hit]:

@@ -2,20 +2,24 @@
 
 python -m stream_app.index.warm_up
 
-What was compiled is kept beside the package, or where that cannot be written, in the user's cache. Installing calls it.
+What was compiled is kept beside the package, or where that cannot be written, in the user's cache. Installing calls it,
+and a worker that finds other sources than were installed.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from stream_app.index.compiled import kept_folder
 from stream_app.index.shard import Shard, ShardSettings
 from stream_app.versions import Version
 
 ROWS, DIMENSIONS = 300, 8
+DONE = "warm"
 
 
 def main() -> None:
@@ -30,6 +34,13 @@ def main() -> None:
             shard.seal()
         shard.search(vectors[-1], 10)
         shard.close()
+    with suppress(OSError):
+        (kept_folder() / DONE).touch()
+
+
+def is_done() -> bool:
+    """Whether it was called for these very sources, and what it compiled could be kept."""
+    return (kept_folder() / DONE).exists()
 
 
 if __name__ == "__main__":

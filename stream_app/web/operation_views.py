@@ -10,7 +10,7 @@ from aiohttp import web
 from stream_app.contract.operations import OPERATIONS, Handler, Handlers, Operation
 from stream_app.contract.reading import request_from_json
 from stream_app.contract.values import Request
-from stream_app.errors import RequestMalformed
+from stream_app.errors import QueryRejected, RequestMalformed
 from stream_app.in_time import in_time
 from stream_app.web.bodies import read_json, read_one_photo
 from stream_app.web.parameters import request_of
@@ -65,6 +65,13 @@ class OperationViews:
         return asked
 
     async def _photo(self, request: web.Request) -> bytes:
+        if not request.can_read_body:
+            raise QueryRejected(
+                "the request has no photo",
+                expected="a photo as the body, a form with a file, or ?url=",
+                received="none of them",
+                remedy="Try: curl --data-binary @photo.jpg, or curl -F image=@photo.jpg.",
+            )
         image = await read_one_photo(request, self._upload_bytes_max)
         require_readable_photo(image)
         return image

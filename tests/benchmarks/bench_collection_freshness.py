@@ -65,6 +65,8 @@ def main(seconds: float = 60.0, photos: int = 20_000) -> None:
 async def _measure(album: AlbumProcess, settings: Settings, files: list[Path], seconds: float, photos: int) -> None:
     await _upload(settings, files, range(FINDABLE))
     await asyncio.to_thread(album.until_findable, FINDABLE)
+    # What a worker does once, at the first suggestions of its life, is not what is measured.
+    await asyncio.to_thread(album.send, "POST", "/api/suggestions", b'{"photo_ids": ["0"]}', "application/json")
     galleries = itertools.count(1)
     await _story("nothing else happens", album, settings, galleries, seconds)
     await _upload(settings, files, range(FINDABLE, FINDABLE + photos))

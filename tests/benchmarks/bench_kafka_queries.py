@@ -1,8 +1,8 @@
 """Requests over Kafka against the same over HTTP: how many a second, and how long one takes.
 
-A worker on private services, with the default bundle unless another is named, and the photos of a folder:
+A worker on private services (or a real broker), with the tiny bundle unless another is named, and a folder of photos:
 
-    python tests/benchmarks/bench_kafka_queries.py [PHOTOS] [--seconds 5] [--bundle tiny]
+    python tests/benchmarks/bench_kafka_queries.py [PHOTOS] [--seconds 5] [--bundle tiny] [--broker URL]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,8 +42,15 @@ async def main() -> None:
     arguments.add_argument("photos", nargs="?", type=Path)
     arguments.add_argument("--seconds", type=float, default=5.0)
     arguments.add_argument("--bundle", default="tiny")
+    arguments.add_argument("--broker", default="", help="kafka://host:port of a real broker")
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as name, LocalServices(Settings(data_dir=Path(name))) as settings:
+    own = uuid.uuid4().hex[:8]
+    with (
+        tempfile.TemporaryDirectory() as name,
+        LocalServices(
+            Settings(data_dir=Path(name), broker_url=given.broker, app_id=own, topic_prefix=f"{own}.")
+        ) as settings,
+    ):
         bundle = str(build_tiny_bundle(Path(name) / "tiny")) if given.bundle == "tiny" else given.bundle
         worker = AlbumProcess(replace(settings, bundle=bundle), "worker")
         try:
