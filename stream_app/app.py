@@ -18,6 +18,7 @@ from agents.querying import QueryRoom, declare_querying
 from models.encoder import AsyncEncoder
 from models.space import Space
 from stream_app import topics
+from stream_app.application_room import ApplicationRoom
 from stream_app.arrivals import Arrivals
 from stream_app.candidates import CandidateSource
 from stream_app.catalogue import PhotoRow, UserRow
@@ -138,16 +139,16 @@ def _handlers(
     space: Space, photos: FindablePhotos, images: ImageDesk, collections: LiveCollections, tags: TagIndex
 ) -> Handlers:
     """What answers each operation of the contract."""
-    sample = LiveSample(photos.index)
+    room = ApplicationRoom(space, photos, collections, LiveSample(photos.index))
     return handlers_of(
         (
             PhotoSearch(SearchRoom(space, photos, images, CandidateSource(photos.index, tags), tags)),
             PhotoAnswers(photos.album),
             Classification(space, photos.album, images),
             WordAnswers(photos.album.vocabulary),
-            GalleryAnswers(space, photos, collections, sample),
-            QuestAnswers(space, photos, collections, sample),
-            PhotographerAnswers(space, photos, collections, sample),
+            GalleryAnswers(room),
+            QuestAnswers(room),
+            PhotographerAnswers(room),
         )
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from models.space import Space
+from stream_app.application_room import ApplicationRoom
 from stream_app.collection_events import CollectionDeleted, CollectionEvent, PhotoEntered, PhotoLeft
 from stream_app.collection_views import Gallery
 from stream_app.contract.collections import (
@@ -24,12 +24,9 @@ from stream_app.contract.collections import (
 )
 from stream_app.contract.searching import HitExplanation, HitOptions
 from stream_app.contract.values import id_of
-from stream_app.findable_photos import FindablePhotos
 from stream_app.gallery_suggestions import GalleryQuery, gallery_queries, merge_suggestions
 from stream_app.hit_explanations import Explainer
 from stream_app.hit_pages import Candidate
-from stream_app.live_collections import LiveCollections
-from stream_app.live_sample import LiveSample
 from stream_app.photo_answers import photo_hit
 from stream_app.photo_filter import RowFilter
 from stream_app.photo_signatures import originals
@@ -44,16 +41,13 @@ SPARE = 3
 class GalleryAnswers:
     """Galleries of the stream, and lists that are saved nowhere."""
 
-    def __init__(self, space: Space, photos: FindablePhotos, collections: LiveCollections, sample: LiveSample) -> None:
-        self._space = space
-        self._photos = photos
-        self._collections = collections
-        self._sample = sample
-        self._explainer = Explainer(space)
+    def __init__(self, room: ApplicationRoom) -> None:
+        self._room = room
+        self._explainer = Explainer(room.space)
 
     async def gallery(self, request: GalleryRequest) -> GalleryAnswer:
         """The members; raises CollectionNotFound."""
-        return await self._answer(self._collections.gallery(id_of(request.gallery_id, "gallery_id")))
+        return await self._answer(self._room.collections.gallery(id_of(request.gallery_id, "gallery_id")))
 
     async def add_to_gallery(self, request: GalleryPhotosRequest) -> GalleryAnswer:
         """Add photos; answers when that is durable. Photos that come later count once they are there."""
@@ -61,18 +55,18 @@ class GalleryAnswers:
 
     async def remove_from_gallery(self, request: GalleryPhotosRequest) -> GalleryAnswer:
         """Take photos out; those that are not in it change nothing. Raises CollectionNotFound."""
-        self._collections.gallery(id_of(request.gallery_id, "gallery_id"))
+        self._room.collections.gallery(id_of(request.gallery_id, "gallery_id"))
         return await self._change(request, lambda gallery, photo: PhotoLeft("gallery", gallery, None, photo))
 
     async def delete_gallery(self, request: GalleryRequest) -> None:
         """Delete a gallery; its photos stay in the album. Raises CollectionNotFound."""
-        gallery_id = self._collections.gallery(id_of(request.gallery_id, "gallery_id")).gallery_id
-        await self._collections.publish([CollectionDeleted("gallery", gallery_id, None)])
+        gallery_id = self._room.collections.gallery(id_of(request.gallery_id, "gallery_id")).gallery_id
+        await self._room.collections.publish([CollectionDeleted("gallery", gallery_id, None)])
 
     async def gallery_suggestions(self, request: GallerySuggestionsRequest) -> SuggestionsAnswer:
         """Photos that would complete a gallery; none for one without members. Raises CollectionNotFound."""
         began = time.perf_counter()
-        gallery = self._collections.gallery(id_of(request.gallery_id, "gallery_id"))
+        gallery = self._room.collections.gallery(id_of(request.gallery_id, "gallery_id"))
         return await self._suggest(gallery.photo_ids, request, request.method, request.fold, began)
 
     async def suggestions(self, request: SuggestionsRequest) -> SuggestionsAnswer:
@@ -80,7 +74,7 @@ class GalleryAnswers:
         began = time.perf_counter()
         photo_ids = [id_of(each, "photo_ids") for each in request.photo_ids]
         for each in photo_ids:
-            self._photos.changes.known_row(each)
+            self._room.photos.changes.known_row(each)
         return await self._suggest(photo_ids, request, request.method, request.fold, began)
 
     async def _change(
@@ -88,11 +82,11 @@ class GalleryAnswers:
     ) -> GalleryAnswer:
         gallery_id = id_of(request.gallery_id, "gallery_id")
         photo_ids = dict.fromkeys(id_of(each, "photo_ids") for each in request.photo_ids)
-        await self._collections.publish([event(gallery_id, each) for each in photo_ids])
-        return await self._answer(self._collections.gallery(gallery_id))
+        await self._room.collections.publish([event(gallery_id, each) for each in photo_ids])
+        return await self._answer(self._room.collections.gallery(gallery_id))
 
     async def _answer(self, gallery: Gallery) -> GalleryAnswer:
-        here = await self._photos.vectors(gallery.photo_ids)
+        here = await self._room.photos.vectors(gallery.photo_ids)
         return GalleryAnswer(
             gallery_id=str(gallery.gallery_id),
             photo_ids=[str(each) for each in gallery.photo_ids],
@@ -102,22 +96,22 @@ class GalleryAnswers:
     async def _suggest(
         self, photo_ids: Sequence[int], options: HitOptions, method: SuggestionMethod, fold: bool, began_seconds: float
     ) -> SuggestionsAnswer:
-        members = await self._photos.vectors(photo_ids)
-        vectors = np.array(list(members.values()), np.float32).reshape(-1, self._space.search_dimensions)
-        queries = await asyncio.to_thread(gallery_queries, vectors, await self._sample.now(), method=method)
-        filtering = RowFilter(options, self._photos.album.label_names)
+        members = await self._room.photos.vectors(photo_ids)
+        vectors = np.array(list(members.values()), np.float32).reshape(-1, self._room.space.search_dimensions)
+        queries = await asyncio.to_thread(gallery_queries, vectors, await self._room.sample.now(), method=method)
+        filtering = RowFilter(options, self._room.photos.album.label_names)
 
         def allow(photo_id: int) -> bool:
-            row = None if photo_id in members else self._photos.row(photo_id)
+            row = None if photo_id in members else self._room.photos.row(photo_id)
             return row is not None and filtering.allows(row)
 
-        answers = [await self._photos.index.search(each.vector, SPARE * options.k, allow) for each in queries]
+        answers = [await self._room.photos.index.search(each.vector, SPARE * options.k, allow) for each in queries]
         hits = [[(hit.photo_id, hit.score) for hit in found] for found, _ in answers]
         ranked = merge_suggestions(queries, hits, photo_ids)
         if fold:
-            firsts = originals(self._photos.signatures([*members, *(each.photo_id for each in ranked)]))
+            firsts = originals(self._room.photos.signatures([*members, *(each.photo_id for each in ranked)]))
             ranked = [each for row, each in enumerate(ranked, len(members)) if firsts[row] == row]
-        found = await self._photos.vectors(each.photo_id for each in ranked)
+        found = await self._room.photos.vectors(each.photo_id for each in ranked)
         shown = [
             suggestion
             for each in ranked
@@ -138,7 +132,7 @@ class GalleryAnswers:
         )
 
     def _shown(self, photo_id: int, vector: np.ndarray, members: dict[int, np.ndarray]) -> Suggestion | None:
-        photo = self._photos.shown(photo_id)
+        photo = self._room.photos.shown(photo_id)
         if photo is None:
             return None
         cosines = {each: float(vector @ of_member) for each, of_member in members.items()}
@@ -161,7 +155,7 @@ class GalleryAnswers:
             ids = [int(hit.photo_id) for hit in shown if themes[int(hit.photo_id)] is theme]
             cosines = {each: float(query.vector @ vectors[each]) for each in ids}
             candidates = [Candidate(each, cosines[each], cosines[each], 0.0, "members") for each in ids]
-            photos = {each: photo for each in ids if (photo := self._photos.shown(each))}
+            photos = {each: photo for each in ids if (photo := self._room.photos.shown(each))}
             explained |= await self._explainer.explain(query, candidates, photos, vectors)
         return [
             msgspec.structs.replace(hit, explanation=why) if (why := explained.get(int(hit.photo_id))) else hit

@@ -7,14 +7,11 @@ import time
 
 import numpy as np
 
-from models.space import Space
+from stream_app.application_room import ApplicationRoom
 from stream_app.briefs import read_brief
 from stream_app.contract.collections import Photographer, PhotographersAnswer, PhotographersRequest
 from stream_app.contract.values import id_of, rounded
 from stream_app.errors import CollectionNotFound, ServiceUnavailable
-from stream_app.findable_photos import FindablePhotos
-from stream_app.live_collections import LiveCollections
-from stream_app.live_sample import LiveSample
 from stream_app.photo_answers import photo_hit
 from stream_app.photographer_ranking import (
     NEAREST_PHOTOS,
@@ -35,24 +32,21 @@ PORTFOLIO_PHOTOS_MAX = 2_000
 class PhotographerAnswers:
     """Assignments; nothing of them is kept."""
 
-    def __init__(self, space: Space, photos: FindablePhotos, collections: LiveCollections, sample: LiveSample) -> None:
-        self._space = space
-        self._photos = photos
-        self._collections = collections
-        self._sample = sample
+    def __init__(self, room: ApplicationRoom) -> None:
+        self._room = room
 
     async def photographers(self, request: PhotographersRequest) -> PhotographersAnswer:
         """Photographers, best first, each with evidence; UnknownWords, PhotoNotFound, QueryRejected."""
         began = time.perf_counter()
         examples = [id_of(each, "photo_ids") for each in request.photo_ids]
         for each in examples:
-            self._photos.changes.known_row(each)
-        brief = await read_brief(self._space, self._photos, request.q, examples, of="The assignment")
-        sample = await self._sample.now()
-        hits, _ = await self._photos.index.search(
-            brief.vector, NEAREST_PHOTOS, lambda each: self._photos.row(each) is not None, is_word=brief.is_word
+            self._room.photos.changes.known_row(each)
+        brief = await read_brief(self._room.space, self._room.photos, request.q, examples, of="The assignment")
+        sample = await self._room.sample.now()
+        hits, _ = await self._room.photos.index.search(
+            brief.vector, NEAREST_PHOTOS, lambda each: self._room.photos.row(each) is not None, is_word=brief.is_word
         )
-        nearest = list((await self._photos.vectors(hit.photo_id for hit in hits)).values())
+        nearest = list((await self._room.photos.vectors(hit.photo_id for hit in hits)).values())
         asked = assignment_vector(np.array(nearest), sample) if nearest else brief.vector
         excluded = {str(id_of(each, "exclude_user")) for each in request.exclude_user}
         portfolios = await self._portfolios(asked, excluded, LOOKED_AT * request.k)
@@ -69,18 +63,18 @@ class PhotographerAnswers:
         """Those of the photographers whose photos suit best, at most `count`."""
 
         def allow(photo_id: int) -> bool:
-            row = self._photos.row(photo_id)
+            row = self._room.photos.row(photo_id)
             return row is not None and (user := row.text("user_id")) is not None and user not in excluded
 
-        hits, _ = await self._photos.index.search(asked, PHOTOS_LOOKED_AT, allow)
+        hits, _ = await self._room.photos.index.search(asked, PHOTOS_LOOKED_AT, allow)
         found: dict[str, list[int]] = {}
         for hit in hits:
-            if (row := self._photos.row(hit.photo_id)) and (user := row.text("user_id")) is not None:
+            if (row := self._room.photos.row(hit.photo_id)) and (user := row.text("user_id")) is not None:
                 found.setdefault(user, []).append(hit.photo_id)
         portfolios = {}
         for user in list(found)[:count]:
             photo_ids = dict.fromkeys([*found[user], *self._owned(user)])
-            vectors = await self._photos.vectors(list(photo_ids)[:PORTFOLIO_PHOTOS_MAX])
+            vectors = await self._room.photos.vectors(list(photo_ids)[:PORTFOLIO_PHOTOS_MAX])
             if vectors:
                 portfolios[user] = Portfolio(list(vectors), np.array(list(vectors.values())))
         return portfolios
@@ -88,10 +82,10 @@ class PhotographerAnswers:
     def _owned(self, user: str) -> tuple[int, ...]:
         """All photos of a photographer; none where another worker keeps the portfolio, which costs accuracy only."""
         try:
-            owned = self._collections.portfolio(int(user)).photo_ids
+            owned = self._room.collections.portfolio(int(user)).photo_ids
         except (CollectionNotFound, ServiceUnavailable):
             return ()
-        return tuple(each for each in owned if (row := self._photos.row(each)) and row.text("user_id") == user)
+        return tuple(each for each in owned if (row := self._room.photos.row(each)) and row.text("user_id") == user)
 
     def _shown(self, ranked: RankedPhotographer) -> Photographer:
         return Photographer(
@@ -99,6 +93,8 @@ class PhotographerAnswers:
             score=rounded(ranked.score),
             photos=ranked.photo_count,
             evidence=[
-                photo_hit(photo, each.score) for each in ranked.evidence if (photo := self._photos.shown(each.photo_id))
+                photo_hit(photo, each.score)
+                for each in ranked.evidence
+                if (photo := self._room.photos.shown(each.photo_id))
             ],
         )

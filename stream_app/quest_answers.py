@@ -10,9 +10,9 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from models.space import Space
 from stream_app import quest_ranking
 from stream_app.album import Photo
+from stream_app.application_room import ApplicationRoom
 from stream_app.briefs import Brief, read_brief
 from stream_app.collection_events import BriefChanged, CollectionDeleted, CollectionEvent, PhotoEntered, PhotoLeft
 from stream_app.collection_views import Quest
@@ -29,11 +29,8 @@ from stream_app.contract.collections import (
 from stream_app.contract.searching import HitExplanation
 from stream_app.contract.values import id_of, rounded
 from stream_app.errors import QueryRejected
-from stream_app.findable_photos import FindablePhotos
 from stream_app.hit_explanations import Explainer
 from stream_app.hit_pages import Candidate
-from stream_app.live_collections import LiveCollections
-from stream_app.live_sample import LiveSample
 from stream_app.photo_answers import image_url
 from stream_app.query_vectors import QueryVector, query_vector, read_question
 from stream_app.quest_ranking import Judged, rank_submissions
@@ -49,16 +46,13 @@ REPEATS = {"photo": "the same photo as", "file": "the same file as", "picture": 
 class QuestAnswers:
     """Quests of the stream."""
 
-    def __init__(self, space: Space, photos: FindablePhotos, collections: LiveCollections, sample: LiveSample) -> None:
-        self._space = space
-        self._photos = photos
-        self._collections = collections
-        self._sample = sample
-        self._explainer = Explainer(space)
+    def __init__(self, room: ApplicationRoom) -> None:
+        self._room = room
+        self._explainer = Explainer(room.space)
 
     async def quest(self, request: QuestRequest) -> QuestAnswer:
         """The brief and the submissions; raises CollectionNotFound."""
-        return _answer(self._collections.quest(id_of(request.quest_id, "quest_id")))
+        return _answer(self._room.collections.quest(id_of(request.quest_id, "quest_id")))
 
     async def set_quest_brief(self, request: QuestBriefRequest) -> QuestAnswer:
         """Begin a quest, or change what it asks for; raises QueryRejected and UnknownWords."""
@@ -69,10 +63,10 @@ class QuestAnswers:
         if request.q.strip():
             question = read_question(request.q)
             if question.phrases and not (examples or question.photos):
-                await query_vector(self._space, question.phrases, [])  # words that nobody knows are no brief
+                await query_vector(self._room.space, question.phrases, [])  # words that nobody knows are no brief
         event = BriefChanged("quest", quest_id, None, words=request.q, example_photo_ids=tuple(examples))
-        await self._collections.publish([event])
-        return _answer(self._collections.quest(quest_id))
+        await self._room.collections.publish([event])
+        return _answer(self._room.collections.quest(quest_id))
 
     async def submit_to_quest(self, request: QuestPhotosRequest) -> QuestAnswer:
         """Submit photos; answers when that is durable. Photos that come later count once they are there."""
@@ -84,8 +78,8 @@ class QuestAnswers:
 
     async def delete_quest(self, request: QuestRequest) -> None:
         """Delete a quest; its photos stay in the album. Raises CollectionNotFound."""
-        quest_id = self._collections.quest(id_of(request.quest_id, "quest_id")).quest_id
-        await self._collections.publish([CollectionDeleted("quest", quest_id, None)])
+        quest_id = self._room.collections.quest(id_of(request.quest_id, "quest_id")).quest_id
+        await self._room.collections.publish([CollectionDeleted("quest", quest_id, None)])
 
     async def quest_ranking(self, request: QuestRankingRequest) -> QuestRankingAnswer:
         """The submissions, best first, with what is off topic or repeats another.
@@ -93,26 +87,26 @@ class QuestAnswers:
         Raises CollectionNotFound, and QueryRejected for a quest that has no brief yet.
         """
         began = time.perf_counter()
-        quest = self._collections.quest(id_of(request.quest_id, "quest_id"))
+        quest = self._room.collections.quest(id_of(request.quest_id, "quest_id"))
         brief = await read_brief(
-            self._space, self._photos, quest.words, quest.example_photo_ids, of=f"Quest {quest.quest_id}"
+            self._room.space, self._room.photos, quest.words, quest.example_photo_ids, of=f"Quest {quest.quest_id}"
         )
-        vectors = await self._photos.vectors(each.photo_id for each in quest.submissions)
-        signatures = self._photos.signatures(list(vectors))
-        rows = [self._photos.row(each) for each in vectors]
+        vectors = await self._room.photos.vectors(each.photo_id for each in quest.submissions)
+        signatures = self._room.photos.signatures(list(vectors))
+        rows = [self._room.photos.row(each) for each in vectors]
         submitted = [
             quest_ranking.Submission(photo_id, vector, row.sha256 if row else None, signature)
             for (photo_id, vector), row, signature in zip(vectors.items(), rows, signatures, strict=True)
         ]
         examples = np.array(list(brief.examples.values()), np.float32) if brief.examples else None
-        sample = await self._sample.now()
+        sample = await self._room.sample.now()
         ranking = await asyncio.to_thread(rank_submissions, brief.vector, submitted, sample, examples=examples)
         again = {each.photo_id: len(each.again) for each in quest.submissions}
         order = list(vectors)
         shown = [
             self._shown(each, order, again[each.photo_id], photo)
             for each in ranking.judged
-            if (photo := self._photos.shown(each.photo_id))
+            if (photo := self._room.photos.shown(each.photo_id))
         ][: request.k]
         if request.explain:
             shown = await self._explained(shown, {each.photo_id: each for each in ranking.judged}, brief, vectors)
@@ -124,10 +118,10 @@ class QuestAnswers:
         )
 
     async def _change(self, request: QuestPhotosRequest, event: Callable[[int, int], CollectionEvent]) -> QuestAnswer:
-        quest_id = self._collections.quest(id_of(request.quest_id, "quest_id")).quest_id
+        quest_id = self._room.collections.quest(id_of(request.quest_id, "quest_id")).quest_id
         photo_ids = dict.fromkeys(id_of(each, "photo_ids") for each in request.photo_ids)
-        await self._collections.publish([event(quest_id, each) for each in photo_ids])
-        return _answer(self._collections.quest(quest_id))
+        await self._room.collections.publish([event(quest_id, each) for each in photo_ids])
+        return _answer(self._room.collections.quest(quest_id))
 
     def _shown(self, judged: Judged, order: list[int], again: int, photo: Photo) -> Submission:
         original = None if judged.repeats is None else str(order[judged.repeats.place])
@@ -152,8 +146,8 @@ class QuestAnswers:
         query = QueryVector(brief.vector, False, [], words=brief.words.words if brief.words else [])
         ids = [int(each.photo_id) for each in shown]
         candidates = [Candidate(each, judged[each].score, judged[each].score, 0.0, "quest") for each in ids]
-        photos = {each: photo for each in ids if (photo := self._photos.shown(each))}
-        asked = [photo for each in brief.examples if (photo := self._photos.shown(each))]
+        photos = {each: photo for each in ids if (photo := self._room.photos.shown(each))}
+        asked = [photo for each in brief.examples if (photo := self._room.photos.shown(each))]
         labels = frozenset(name for photo in asked for name, _ in photo.labels)
         explained = await self._explainer.explain(query, candidates, photos, vectors, labels)
         return [
