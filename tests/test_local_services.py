@@ -149,8 +149,8 @@ class TestPorts:
 
 
 def test_a_real_broker_gets_no_workarounds():
-    """They cost speed."""
-    assert faust_settings(Settings(broker_url="kafka://a:1")) == {}
+    """They cost speed; only the transport that loses nothing is for every broker."""
+    assert set(faust_settings(Settings(broker_url="kafka://a:1"))) == {"broker_consumer", "broker_producer"}
     assert faust_settings(Settings(broker_url="kafka://a:1", embedded_broker=True))["producer_max_batch_size"] == 1
 
 

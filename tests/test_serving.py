@@ -210,10 +210,10 @@ class TestFaults:
     async def test_every_photo_is_answered_though_a_fifth_of_the_answers_fail(self, server, kind, encoder_at, fault):
         encoder = encoder_at(server.address(kind), timeout_seconds=0.5, batch_size=4, open_seconds=0.5)
         server.misbehave(**{fault: 0.2})
-        answers = await encode_patiently(encoder, PHOTOS * 12)
+        while len(server.outcomes()) < 2:  # a fifth of so few may be none
+            answers = await encode_patiently(encoder, PHOTOS * 12)
 
-        assert best_labels(answers) == list(COLOURS) * 12
-        assert len(server.outcomes()) > 1
+            assert best_labels(answers) == list(COLOURS) * 12
 
     @pytest.mark.parametrize(
         ("fault", "said"),
