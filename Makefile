@@ -1,4 +1,4 @@
-# One word each: install, demo, test, check, bench, screenshots, test-page, test-api, test-gpu, lock, clean.
+# One word each: install, demo, test, check, bench, screenshots, test-slow, test-page, test-api, test-gpu, lock, clean.
 #   make demo PHOTOS=~/Pictures [PORT=6066]      make test [TESTS="tests/test_shard.py -k merge"]
 
 VENV ?= .venv
@@ -9,7 +9,7 @@ EXTRAS ?= demo,heic,dev
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)-$(EXTRAS)
 # Annoy is compiled here. It defaults to -march=native, which is right for the machine at hand.
 
-.PHONY: install demo test check bench screenshots test-page test-api test-gpu lock clean
+.PHONY: install demo test check bench screenshots test-slow test-page test-api test-gpu lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -22,7 +22,7 @@ demo: $(STAMP)
 	@exec $(VENV)/bin/sightline up --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)",--starter)
 
 test: $(STAMP)
-	@$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not browser" $(TESTS)
+	@$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not browser and not slow" $(TESTS)
 
 check: $(STAMP)
 	@$(VENV)/bin/ruff check .
@@ -34,6 +34,10 @@ bench: $(STAMP)
 	@$(VENV)/bin/python -c "import faiss, hnswlib, usearch, voyager" 2>/dev/null \
 		|| ./deploy/install $(VENV) $(EXTRAS),bench
 	@set -e; for each in tests/benchmarks/bench_*.py; do echo "== $$each"; $(VENV)/bin/python $$each; done
+
+# What would make `make test` take more than ten minutes on two cores.
+test-slow: $(STAMP)
+	@$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m slow tests
 
 # The pages in Debian's Chromium; SIGHTLINE_SCREENSHOTS=FOLDER keeps what it saw.
 test-page: $(STAMP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from album_process import AlbumProcess
 from api_cases import fill, run_cases
 
@@ -14,6 +15,7 @@ EXAMPLES = 5
 CASES_MIN = 1_000
 
 
+@pytest.mark.slow
 def test_every_answer_of_a_worker_is_as_its_document_says(settings: Settings, tmp_path: Path) -> None:
     """All checks in all phases; `make test-api` does the same ten times as thoroughly."""
     album = AlbumProcess(settings, "worker")

@@ -43,6 +43,7 @@ def test_a_notebook_is_kept_without_outputs_and_in_one_form(path: Path) -> None:
     nbformat.validate(nbformat.reads(text, as_version=4))
 
 
+@pytest.mark.slow
 @each_notebook
 def test_a_notebook_runs_from_start_to_end_and_shows_its_plots(
     path: Path, tmp_path_factory: pytest.TempPathFactory

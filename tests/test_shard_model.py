@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from faulty_files import FaultyDisk, PowerCut
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -188,6 +189,7 @@ class ShardModel(RuleBasedStateMachine):
         shutil.rmtree(self.root)
 
 
+@pytest.mark.slow
 def test_ten_thousand_operations_lose_double_and_resurrect_nothing():
     """The same ones each time."""
     many = settings(

@@ -113,6 +113,7 @@ def test_the_judgements_are_complete() -> None:
     assert len(list(read_analogies())) == 19_544
 
 
+@pytest.mark.slow
 def test_our_own_words_agree_with_people_more_than_glove_does() -> None:
     """On the same pairs, and well above what we ask of words learnt from a text of this size."""
     own, glove = word_source("wordnet_sgns_200d")().vocabulary, word_source("glove_6b_50d")().vocabulary

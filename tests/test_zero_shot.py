@@ -107,6 +107,7 @@ def world() -> Judge:
 
 
 class TestJudge:
+    @pytest.mark.slow
     @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda each: each.name)
     def test_every_contender_learns_something_of_unseen_classes(self, world: Judge, contender: Contender):
         """Chance is one in six; an untrained layer is at chance, everything else is not."""
