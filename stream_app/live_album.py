@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from stream_app.tables import RowTable
 
 #: How long the list of all photos, newest first, may be out of date.
 LISTING_SECONDS = 1.0
+#: After a change it is made anew when this many times as long has gone by as it takes.
+LISTING_SHARE = 10
 WORDS_SHOWN = 10
 
 
@@ -39,12 +41,27 @@ class AlbumRoom:
     ready: Callable[[], tuple[bool, str]]
 
 
+class _Listing(NamedTuple):
+    """All photos, newest first, as (time, photo_id): of when, after how many changes, and how long it took to make."""
+
+    photos: list[tuple[int, int]]
+    changes: int = -1
+    made_seconds: float = -LISTING_SECONDS
+    took_seconds: float = 0.0
+
+    def is_old(self, changes: int) -> bool:
+        """After a change at once, unless it takes so long that more than a tenth of the time would go into it."""
+        age_seconds = time.monotonic() - self.made_seconds
+        is_changed = changes != self.changes and age_seconds > LISTING_SHARE * self.took_seconds
+        return is_changed or age_seconds > LISTING_SECONDS
+
+
 class LiveAlbum:
     """Answers for the photos of the stream; see `stream_app.album.Album` for what each method promises."""
 
     def __init__(self, room: AlbumRoom) -> None:
         self._room = room
-        self._listing: tuple[float, list[tuple[int, int]]] = (0.0, [])
+        self._listing = _Listing([])
 
     async def photo(self, photo_id: int, words_shown: int = WORDS_SHOWN) -> Photo:
         """The photo, with its labels and its nearest words once it was embedded."""
@@ -76,11 +93,11 @@ class LiveAlbum:
 
     async def photos(self, offset: int, k: int) -> list[Photo]:
         """`k` photos from `offset` on, newest first."""
-        written, listing = self._listing
-        if time.monotonic() - written > LISTING_SECONDS:
-            listing = await asyncio.to_thread(self._list_photos)
-            self._listing = (time.monotonic(), listing)
-        rows = (self._room.changes.row(photo_id) for _, photo_id in listing[offset : offset + k])
+        if self._listing.is_old(self._room.rows.changes):
+            began, changes = time.monotonic(), self._room.rows.changes
+            photos = await asyncio.to_thread(self._list_photos)
+            self._listing = _Listing(photos, changes, began, time.monotonic() - began)
+        rows = (self._room.changes.row(photo_id) for _, photo_id in self._listing.photos[offset : offset + k])
         return [self._as_photo(row, []) for row in rows if row is not None]
 
     async def points(self, offset: int, k: int) -> list[PhotoPoint]:

@@ -83,6 +83,8 @@ class KeyedRows(Generic[Row]):
         app.tables.add(self._table)
         self._to_bytes = to_bytes
         self._from_bytes = from_bytes
+        #: How many rows this worker has written; tells whoever made something of the rows that they have changed.
+        self.changes = 0
 
     async def confirmed(self) -> None:
         """Return when the broker has confirmed every row written so far."""
@@ -116,6 +118,7 @@ class KeyedRows(Generic[Row]):
                 self._table[key] = self._to_bytes(row)
         finally:
             _current_event.reset(token)
+        self.changes += 1
 
 
 class RowTable(KeyedRows[Row]):
