@@ -95,5 +95,5 @@ def _not_found(name: str, received: str) -> CollectionNotFound:
         f"There is no {name}",
         expected="one that an event of collection-activity, or of its photos, has spoken of",
         received=received,
-        remedy="It begins with its first photo.",
+        remedy="It begins with its brief." if name.startswith("quest") else "It begins with its first photo.",
     )

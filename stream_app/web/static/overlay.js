@@ -20,7 +20,7 @@ export class Overlay {
   over(tile, item, { pointed = false } = {}) {
     if (this.tile === tile && this.place.isConnected) return;
     // Whoever works here by the keyboard is not interrupted by a mouse that lies on the table.
-    if (pointed && this.place.contains(document.activeElement)) return;
+    if (pointed && this.place.querySelector(":focus-visible")) return;
     this.tile = tile;
     this.item = item;
     this.#render();
