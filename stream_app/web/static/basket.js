@@ -19,8 +19,11 @@ export class Basket {
     this.line = element("p", { class: "quiet", role: "status" });
     this.actions = element("div", { class: "actions" });
     this.suggested = element("div", { class: "suggested" }, this.line, this.offered);
-    place.append(element("div", { class: "chosen" }, this.heading, this.faces, this.actions), this.suggested);
+    const clear = button("Clear", () => selection.clear(), { class: "plain" });
+    place.append(element("div", { class: "chosen" }, this.heading, clear, this.faces, this.actions), this.suggested);
     selection.addEventListener("change", () => this.renew());
+    // What stands above it, and the end of the page, keep clear of it however many rows its buttons take.
+    new ResizeObserver(() => document.body.style.setProperty("--basket", `${place.offsetHeight}px`)).observe(place);
     this.renew();
   }
 
@@ -52,7 +55,7 @@ export class Basket {
       opener("Find photographers", { kind: "photographers", q: "", photos: ids }, this.onOpen),
     ];
     const more = { kind: "words", q: ids.slice(0, 7).map((id) => `photo:${id}`).join(" + ") };
-    return [...names, opener("More like these", more, this.onOpen), button("Clear", () => this.selection.clear(), { class: "plain" })].filter(Boolean);
+    return [...names, opener("More like these", more, this.onOpen)].filter(Boolean);
   }
 
   // The answer to the newest selection only; the one before stays until then, so that nothing flickers.

@@ -17,7 +17,7 @@ export class Grid {
     list.addEventListener("focusin", (event) => this.#focused(event));
     list.addEventListener("pointerover", (event) => this.#pointed(event));
     list.addEventListener("pointerleave", () => overlay?.leave());
-    selection?.addEventListener("change", () => this.#mark());
+    selection?.addEventListener("change", () => [...list.children].forEach((tile) => this.#mark(tile)));
     addEventListener("resize", () => this.settle(this.ended ?? true));
   }
 
@@ -100,12 +100,14 @@ export class Grid {
     const image = this.images?.get(item.photo_id) ?? picture(item, ratio * ROW_PX);
     const anchor = element("a", { href: this.linkTo(item), tabindex: -1 }, image, copies, state);
     const tile = element("li", { class: "tile", ratio, "data-id": item.photo_id }, anchor, this.extras(item));
-    tile.classList.toggle("selected", Boolean(this.selection?.has(item.photo_id)));
+    this.#mark(tile);
     return tile;
   }
 
-  #mark() {
-    for (const tile of this.list.children) tile.classList.toggle("selected", this.selection.has(tile.dataset.id));
+  #mark(tile) {
+    const selected = Boolean(this.selection?.has(tile.dataset.id));
+    tile.classList.toggle("selected", selected);
+    tile.querySelector(".pick.resting")?.setAttribute("aria-pressed", String(selected));
   }
 
   #current(tile) {
