@@ -62,6 +62,13 @@ export const upload = (file, key) =>
   ask(`/api/photos?name=${part(file.name || "pasted.png")}`, { method: "POST", body: file, headers: { "Idempotency-Key": key } });
 
 export const suggestions = (photoIds, k, signal) => send("POST", "/api/suggestions", { photo_ids: photoIds, k, fold: true }, signal);
+// Those of the photos that the album does not have: that it cannot find them now may pass, and this hardly ever does.
+export async function missing(photoIds, signal) {
+  const isThere = (id) => photo(id, signal).then(() => true, (error) => error.status !== 404);
+  const there = await Promise.all(photoIds.map(isThere));
+  return photoIds.filter((_, place) => !there[place]);
+}
+
 export const gallery = (id, signal) => ask(`/api/galleries/${part(id)}`, { signal });
 export const gallerySuggestions = (id, asked, signal) => ask(`/api/galleries/${part(id)}/suggestions?${query(asked)}`, { signal });
 export const addToGallery = (id, photoIds) => send("POST", `/api/galleries/${part(id)}/photos`, { photo_ids: photoIds });

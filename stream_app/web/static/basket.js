@@ -71,7 +71,7 @@ export class Basket {
       this.line.textContent = hits.length ? `Would complete ${reply.themes > 1 ? `their ${reply.themes} themes` : "them"}; one click adds it` : "Nothing in the album would complete them yet.";
       this.offered.replaceChildren(...hits.map((hit) => this.#offer(hit)));
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted || (await this.#letGo(error, signal))) return;
       this.missing ||= error.isMissingFeature;
       this.line.textContent = this.missing ? "" : explained(error);
       this.offered.replaceChildren();
@@ -80,6 +80,16 @@ export class Basket {
     } finally {
       if (!signal.aborted) this.suggested.removeAttribute("aria-busy");
     }
+  }
+
+  // Whether the trouble was photos that somebody deleted after they were selected.
+  async #letGo(error, signal) {
+    if (error.status !== 404 || error.isMissingFeature) return false;
+    const gone = await api.missing(this.selection.ids, signal);
+    if (signal.aborted) return true;
+    if (gone.length) this.notices.say(`${plural(gone.length, "selected photo")} ${gone.length === 1 ? "is" : "are"} no longer there, and not selected any more.`);
+    for (const id of gone) this.selection.remove(id);
+    return gone.length > 0;
   }
 
   #offer(hit) {

@@ -1,41 +1,44 @@
 // A gallery's members, and the galleries that this browser remembers. What would complete one is shown by the grid.
 
 import * as api from "./api.js";
-import { addressOf, relatedTo } from "./address.js";
+import { addressOf } from "./address.js";
 import { button, deliberate, element, explained, link, plural } from "./elements.js";
+import { countOf, members, takeOutGone } from "./members.js";
 import { thumbnail } from "./picture.js";
 import { forget, remember, remembered } from "./remembered.js";
 import { note } from "./status.js";
 
+// A gallery, and which of its members the album does not have.
+export async function askGallery(id, signal) {
+  const gallery = await api.gallery(id, signal);
+  return { ...gallery, gone: await api.missing(gallery.waiting, signal) };
+}
+
 export function gallerySubject(gallery, { onOpen, onChanged, notices }) {
-  const { gallery_id: id, photo_ids: photoIds, waiting } = gallery;
-  remember("gallery", id, { face: photoIds[0], count: photoIds.length });
-  const view = { kind: "gallery", id };
-  const takeOut = async (photoId) => {
+  const { gallery_id: id, photo_ids: photoIds, gone } = gallery;
+  const here = photoIds.filter((each) => !gone.includes(each));
+  remember("gallery", id, { face: here[0], count: here.length });
+  const takeOut = async (someIds) => {
     try {
-      onChanged(await api.takeFromGallery(id, [photoId]));
+      onChanged(await api.takeFromGallery(id, someIds));
     } catch (error) {
       notices.say(explained(error), { kind: "trouble" });
     }
   };
+  const out = { label: "Take it out of the gallery", deed: takeOut };
   const away = async () => {
     await api.deleteGallery(id);
     forget("gallery", id);
     onOpen({ kind: "galleries" });
   };
-  const members = photoIds.map((photoId) => {
-    const to = relatedTo(photoId, view);
-    const face = link(addressOf(to), () => onOpen(to), {}, thumbnail(photoId, "A photo of this gallery"));
-    const out = button("×", () => takeOut(photoId), { class: "out", "aria-label": "Take it out of the gallery" });
-    return element("li", { class: waiting.includes(photoId) ? "waiting" : null }, face, out);
-  });
-  const pending = waiting.length ? ` · ${plural(waiting.length, "photo")} not findable yet, or not any more` : "";
+  const count = countOf(photoIds, gallery, "photo").join(" · ");
+  const deeds = [takeOutGone(gone, out), copyLink(notices), deliberate("Delete", "Delete the gallery? Its photos stay", away)];
   return [
     element(
       "div",
       { class: "collection" },
-      element("header", {}, element("h1", {}, "Gallery"), element("p", {}, `${plural(photoIds.length, "photo")}${pending}`), element("div", { class: "actions" }, copyLink(notices), deliberate("Delete", "Delete the gallery? Its photos stay", away))),
-      element("ul", { class: "members", "aria-label": "Photos of this gallery" }, members),
+      element("header", {}, element("h1", {}, "Gallery"), element("p", {}, count), element("div", { class: "actions" }, deeds)),
+      members(photoIds, { ...gallery, view: { kind: "gallery", id }, out, label: "Photos of this gallery", alt: "A photo of this gallery", onOpen }),
     ),
   ];
 }

@@ -66,12 +66,12 @@ function describe(photo) {
 async function replace(image, photo) {
   const place = element("span", { class: "absent", "data-absent": photo.photo_id }, "…");
   image.replaceWith(place);
-  const name = photo.url ? titleOf(photo) : "This photo";
   try {
     await api.photo(photo.photo_id);
-    place.textContent = `${name} cannot be shown: its file cannot be read just now.`;
+    place.textContent = photo.url ? `${titleOf(photo)} cannot be shown: its file cannot be read just now.` : "cannot be read just now";
   } catch (error) {
-    place.textContent = error.status === 404 ? `${name} was deleted.` : `${name} cannot be shown just now.`;
+    const [gone, away] = photo.url ? [`${titleOf(photo)} was deleted.`, `${titleOf(photo)} cannot be shown just now.`] : ["no longer there", "cannot be shown just now"];
+    place.textContent = error.status === 404 ? gone : away;
     if (error.status === 404) place.dataset.gone = "yes";
   }
 }

@@ -5,6 +5,7 @@ import { addressOf } from "./address.js";
 import { briefForm } from "./briefs.js";
 import { button, deliberate, element, explained, link, plural } from "./elements.js";
 import { cards, copyLink } from "./galleries.js";
+import { countOf, members, takeOutGone } from "./members.js";
 import { picture, ratioOf, thumbnail, titleOf } from "./picture.js";
 import { forget, freshId, remember } from "./remembered.js";
 import { note } from "./status.js";
@@ -32,35 +33,75 @@ export function showQuests(place, view, { onOpen, selection }) {
 }
 
 export async function showQuest(place, view, room) {
-  const [quest, ranking] = await Promise.all([api.quest(view.id, room.signal), api.ranking(view.id, room.signal)]);
+  const quest = await askQuest(view.id, room.signal);
   if (room.signal.aborted) return;
-  remember("quest", view.id, { q: quest.q, face: quest.photo_ids[0] ?? quest.submissions[0] ?? null, count: quest.submissions.length });
-  const again = () => showQuest(place, view, room);
+  const { ranking, examples, examplesGone } = quest;
+  remember("quest", view.id, { q: quest.q, face: examples[0] ?? ranking?.submissions[0]?.photo_id, count: quest.submissions.length - quest.gone.length });
+  const changing = (deed) => async (...given) => {
+    try {
+      await deed(...given);
+      await showQuest(place, view, room);
+    } catch (error) {
+      if (!room.signal.aborted) room.notices.say(explained(error), { kind: "trouble" });
+    }
+  };
+  const deeds = {
+    again: changing(() => {}),
+    submit: changing(() => api.submit(view.id, room.selection.ids).then(() => room.selection.clear())),
+    withdraw: changing((ids) => api.withdraw(view.id, ids)),
+    rebrief: changing((q, photoIds) => api.setBrief(view.id, q, photoIds)),
+  };
   place.replaceChildren(
-    element("header", {}, element("h1", {}, quest.q || "A quest by example"), faces(quest.photo_ids), actions(quest, room, again)),
-    element("p", { class: "quiet" }, summary(ranking)),
-    ranking.submissions.length
-      ? element("ol", { class: "ranking" }, ranking.submissions.map((each) => entry(each, view, room, again)))
-      : note("Nothing is submitted yet", "Search for photos, select them, and submit them from the bar at the foot of the window."),
+    element("header", {}, element("h1", {}, quest.q || "A quest by example"), faces(examples), examplesGone.length > 0 && lostExamples(quest, deeds), actions(quest, room, deeds)),
+    ...(ranking ? ranked(quest, view, room, deeds) : briefless(room, deeds)),
   );
+}
+
+// A quest with its ranking, and what the album no longer has of its examples and submissions.
+async function askQuest(id, signal) {
+  const quest = await api.quest(id, signal);
+  const [ranking, examplesGone] = await Promise.all([api.ranking(id, signal).catch((error) => without(error, quest)), api.missing(quest.photo_ids, signal)]);
+  const waiting = ranking?.waiting ?? [];
+  return { ...quest, ranking, waiting, gone: await api.missing(waiting, signal), examplesGone, examples: quest.photo_ids.filter((each) => !examplesGone.includes(each)) };
+}
+
+// A brief without words whose examples are all gone ranks nothing, and can still be mended.
+function without(error, quest) {
+  if (error.status === 422 && !quest.q) return null;
+  throw error;
 }
 
 function faces(ids) {
   return ids.length ? element("ul", { class: "faces", "aria-label": "Example photos of the brief" }, ids.slice(0, 12).map((id) => element("li", {}, thumbnail(id, "An example of the brief")))) : null;
 }
 
-function actions(quest, { selection, notices, onOpen }, again) {
-  const submit = button("", async () => {
-    try {
-      await api.submit(quest.quest_id, selection.ids);
-      selection.clear();
-      again();
-    } catch (error) {
-      notices.say(explained(error), { kind: "trouble" });
-    }
-  });
+function lostExamples({ q, examples, examplesGone }, { rebrief }) {
+  const away = button("Take out of the brief", () => rebrief(q, examples), { class: "plain small" });
+  const said = `${plural(examplesGone.length, "example")} of the brief ${examplesGone.length === 1 ? "is" : "are"} no longer there. `;
+  return element("p", { class: "quiet" }, said, Boolean(q || examples.length) && away);
+}
+
+function briefless({ selection }, { rebrief }) {
+  const hint = "The photos that it was begun with are no longer there, so nothing can be ranked until it asks for something again. Its submissions stay.";
+  return [briefForm({ selection, deed: "Change the brief", hint, onDone: rebrief })];
+}
+
+function ranked(quest, view, room, deeds) {
+  const { ranking, gone, waiting } = quest;
+  const out = { label: "Withdraw it", deed: deeds.withdraw };
+  const list = ranking.submissions.length > 0 && element("ol", { class: "ranking" }, ranking.submissions.map((each) => entry(each, room, deeds)));
+  const others = waiting.length > 0 && [
+    element("h2", {}, "Not ranked"),
+    members(waiting, { gone, waiting, view, out, label: "Submissions that are not ranked", alt: "A submission", onOpen: room.onOpen }),
+    takeOutGone(gone, out),
+  ];
+  const empty = !list && !others && note("Nothing is submitted yet", "Search for photos, select them, and submit them from the bar at the foot of the window.");
+  return [element("p", { class: "quiet" }, summary(quest)), list, others, empty].flat().filter(Boolean);
+}
+
+function actions(quest, { selection, notices, onOpen }, deeds) {
+  const submit = button(`Submit the ${selection.size} selected`, deeds.submit);
   submit.hidden = !selection.size;
-  submit.textContent = `Submit the ${selection.size} selected`;
   const look = quest.q && { kind: "words", q: quest.q };
   const away = async () => {
     await api.deleteQuest(quest.quest_id);
@@ -72,37 +113,30 @@ function actions(quest, { selection, notices, onOpen }, again) {
     { class: "actions" },
     submit,
     look && link(addressOf(look), () => onOpen(look), { class: "button plain" }, "Look for photos"),
-    button("Rank again", again, { class: "plain" }),
+    quest.ranking && button("Rank again", deeds.again, { class: "plain" }),
     copyLink(notices),
     deliberate("Delete", "Delete the quest? Its photos stay", away),
   );
 }
 
-function summary({ submissions, threshold, waiting, took_ms: tookMs }) {
+function summary(quest) {
+  const { submissions, threshold, took_ms: tookMs } = quest.ranking;
   const off = submissions.filter((each) => each.topic === "off").length;
   const copies = submissions.filter((each) => each.duplicate_of !== null).length;
   const parts = [
-    plural(submissions.length, "submission"),
+    ...countOf(quest.submissions, quest, "submission"),
     off && `${off} off topic`,
     copies && plural(copies, "duplicate"),
-    waiting.length && `${waiting.length} not findable yet`,
     threshold === null ? "too few to tell what is off topic" : `off topic below ${threshold.toFixed(3)}`,
     `${Math.max(1, Math.round(tookMs))} ms`,
   ];
   return parts.filter(Boolean).join(" · ");
 }
 
-function entry(each, view, { onOpen, notices }, again) {
+function entry(each, { onOpen }, deeds) {
   const ratio = ratioOf(each);
   const to = { kind: "related", id: each.photo_id, via: [] };
-  const withdraw = button("Withdraw", async () => {
-    try {
-      await api.withdraw(view.id, [each.photo_id]);
-      again();
-    } catch (error) {
-      notices.say(explained(error), { kind: "trouble" });
-    }
-  }, { class: "plain small" });
+  const withdraw = button("Withdraw", () => deeds.withdraw([each.photo_id]), { class: "plain small" });
   const flags = [
     element("span", { class: `flag ${each.topic}` }, TOPICS[each.topic] ?? each.topic),
     each.duplicate_of !== null && element("span", { class: "flag off" }, "duplicate of ", element("span", { class: "face" }, thumbnail(each.duplicate_of, "the submission it repeats"))),
