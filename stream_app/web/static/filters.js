@@ -5,6 +5,7 @@ import { button, element } from "./elements.js";
 
 const NAMES = { tag: "tag", label: "shows", user_id: "photographer", orientation: "", after: "from", before: "until", fold: "" };
 const TYPING_MS = 400;
+const OFFERED_MAX = 1000;
 
 export class Filters {
   // `onChange(filter)` opens the view with another filter.
@@ -59,7 +60,7 @@ export class Filters {
       users: items.flatMap((item) => item.user_id ?? []),
     };
     for (const [name, values] of Object.entries(lists)) {
-      const some = [...new Set(values)].sort().slice(0, 100);
+      const some = [...new Set(values)].sort().slice(0, OFFERED_MAX);
       document.getElementById(`known-${name}`).replaceChildren(...some.map((value) => element("option", { value })));
     }
   }

@@ -226,6 +226,7 @@ export class Reader {
     this.stage.show(this.view, here.shown.subject);
     this.#present(here.shown);
     scrollTo(0, here.scrollY);
+    this.#fill();
   }
 
   #keep() {
@@ -245,10 +246,14 @@ export class Reader {
     try {
       const result = await this.source.more(signal);
       if (signal.aborted) return;
+      const foundNone = !this.shown.items.length;
       this.grid.append(result.items);
       this.#appendShown(result.items);
+      Object.assign(this.shown, { ended: result.ended, looked: result.looked });
       this.ended = result.ended;
       this.#settle();
+      if (foundNone) this.status.found(this.view, this.shown);
+      this.filters.offer(this.shown.items);
     } catch (error) {
       if (signal.aborted) return;
       this.status.problem(error, () => this.load());

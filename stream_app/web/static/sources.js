@@ -82,7 +82,8 @@ class Suggested {
   }
 }
 
-// The album, newest first. The worker lists all of it, so what a filter leaves is chosen here.
+// The album, newest first. The worker lists all of it, so what a filter leaves is chosen here, a stretch at a time:
+// `looked` says how many of the newest photos were looked at so far, which may be long before the first one that fits.
 class Listing {
   constructor(view) {
     this.accepts = accepting(view.filter);
@@ -100,11 +101,12 @@ class Listing {
     let ended = false;
     while (!ended && items.length < PAGE && this.offset < until) {
       const { photos } = await api.photos(this.offset, this.page, signal);
-      this.offset += photos.length;
-      ended = photos.length < this.page;
+      this.offset += this.page;
+      // A page may be short, where photos went since the worker made its list; past the end it is empty.
+      ended = !photos.length;
       items.push(...photos.filter(this.accepts));
     }
-    return { items, ended, complete: true };
+    return { items, ended, complete: true, looked: this.offset };
   }
 }
 

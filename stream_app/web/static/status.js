@@ -24,6 +24,7 @@ export class Status {
 
   found(view, result) {
     this.clear();
+    if (!result.items.length && !result.ended) return this.place.append(element("p", {}, lookingFurther(result)));
     if (!result.items.length) return this.place.append(nothing(view));
     const line = {
       album: () => "Newest first",
@@ -88,6 +89,10 @@ export class Status {
 function corrected(q, word, near) {
   const at = q.toLowerCase().search(new RegExp(`(?<![\\p{L}\\p{N}])${word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").toLowerCase()}(?![\\p{L}\\p{N}])`, "u"));
   return at < 0 ? near : q.slice(0, at) + near + q.slice(at + word.length);
+}
+
+function lookingFurther({ looked }) {
+  return looked ? `None of the newest ${plural(looked, "photo")} fits the filter; looking further…` : "Nothing yet; looking further…";
 }
 
 function nothing(view) {
