@@ -7,7 +7,7 @@ from typing import Any
 
 from album_process import AlbumProcess
 from browser import Visit
-from page_album import PHOTOS, shown
+from page_album import shown
 
 SOURCES = Path(__file__).parents[1] / "stream_app" / "web" / "static" / "sources.js"
 STRETCH = 8
