@@ -205,6 +205,21 @@ class TestGoingOn:
         assert places[4] > 1 and places[5:] == [0, PHOTOS - 1, 0]
         assert violations == []
 
+    def test_the_help_begins_at_its_heading_where_it_is_longer_than_the_window(
+        self, visit: Any, shapes: AlbumProcess
+    ) -> None:
+        """Opened by a finger on a telephone, it is not scrolled down to its button."""
+        seen = visit(f"{shapes.url}/", width_px=390)
+        seen.page.set_viewport_size({"width": 390, "height": 560})
+        seen.page.click("#help-opener")
+        seen.page.wait_for_selector("dialog[open]")
+        scrolled, longer = seen.page.eval_on_selector(
+            "#help", "(help) => [help.scrollTop, help.scrollHeight > help.clientHeight]"
+        )
+
+        assert (scrolled, longer) == (0, True)
+        assert seen.violations() == []
+
     def test_single_keys_can_be_turned_off(self, visit: Any, shapes: AlbumProcess) -> None:
         """WCAG 2.1.4: speech input types letters; the choice outlives a reload."""
         seen = visit(f"{shapes.url}/")

@@ -40,6 +40,23 @@ def only_missing(seen: Visit) -> bool:
     return all("404" in each for each in seen.complaints)
 
 
+class TestAPhoto:
+    @pytest.mark.parametrize(
+        ("address", "back"), [("related=40404", ""), ("gallery=40404", "?galleries="), ("quest=40404", "?quests=")]
+    )
+    def test_the_address_of_something_that_is_gone_leads_on(
+        self, visit: Any, shapes: AlbumProcess, address: str, back: str
+    ) -> None:
+        """To the album, or to the galleries or quests that this browser knows."""
+        seen = visit(f"{shapes.url}/?{address}")
+        seen.page.wait_for_selector("#status.error:has-text('40404')")
+        violations = seen.violations()
+        seen.page.click("#status.error a")
+
+        seen.page.wait_for_url(f"{shapes.url}/{back}")
+        assert violations == [] and only_missing(seen)
+
+
 class TestAGallery:
     def test_the_place_of_a_deleted_member_says_so_and_can_be_cleared(
         self, visit: Any, shapes: AlbumProcess, passing: Passing

@@ -29,7 +29,7 @@ export async function showPhotographers(place, view, room) {
 }
 
 function results({ photographers, unknown_words: unknown, took_ms: tookMs }, onOpen) {
-  if (!photographers.length) return [note("No photographer found", "Photographers are known by the user_id of the photos that they upload; none of the album's fits.")];
+  if (!photographers.length) return [note("No photographer found", "Photographers are known by the user_id that their photos were uploaded with. Photos of a folder have none.")];
   const lines = [`${plural(photographers.length, "photographer")} · ${Math.max(1, Math.round(tookMs))} ms`];
   if (unknown.length) lines.push(`Not known, so left out: ${unknown.join(", ")}.`);
   return [...lines.map((line) => element("p", { class: "quiet" }, line)), element("ol", { class: "photographers" }, photographers.map((each) => row(each, photographers[0].score, onOpen)))];

@@ -70,6 +70,7 @@ export class Reader {
       if (signal.aborted) return;
       this.ended = true;
       this.stage.clear();
+      this.at("heading").hidden = false;
       this.at("room").replaceChildren();
       this.grid.busy(false);
       this.grid.show([]);

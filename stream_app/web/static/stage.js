@@ -20,7 +20,7 @@ export class Stage {
   announce(view) {
     document.title = view.kind === "album" ? TITLES.album : `${TITLES[view.kind] ?? view.q} · Sightline`;
     this.at("heading").hidden = view.kind !== "album" && view.kind !== "words";
-    this.at("heading").textContent = view.kind === "words" ? `Photos for “${view.q}”` : "The album";
+    this.at("heading").textContent = view.kind === "words" ? `Photos for “${view.q}”` : view.kind === "album" ? "The album" : TITLES[view.kind];
   }
 
   // What the worker knows of the view's subject.

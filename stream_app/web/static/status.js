@@ -5,6 +5,12 @@ import { button, element, link, plural, sentence } from "./elements.js";
 
 const SOON_MS = 400;
 const SLOW_MS = 2000;
+// Where to go on from an address of something that is not there.
+const ELSEWHERE = {
+  related: ["Back to the album", { kind: "album" }],
+  gallery: ["Galleries that you know", { kind: "galleries" }],
+  quest: ["Quests that you know", { kind: "quests", q: "", photos: [] }],
+};
 const DEEDS = { album: "Loading the album", words: "Searching", related: "Looking for related photos", image: "Searching by your photo" };
 
 export class Status {
@@ -31,7 +37,7 @@ export class Status {
       words: () => `Nearest to “${view.q}” first${took(result)}`,
       related: () => `Most alike first${took(result)}`,
       image: () => `Most like your photo first${took(result)}`,
-      gallery: () => `Would complete it${took(result)} · it has ${plural(result.themes, "theme")}`,
+      gallery: () => `These would complete ${result.themes > 1 ? `its ${result.themes} themes` : "it"}${took(result)}`,
     }[view.kind]();
     this.place.append(element("p", {}, line));
     if (result.unknown?.length) this.place.append(this.#unknown(view, result));
@@ -44,9 +50,11 @@ export class Status {
     this.place.classList.add("error");
     this.place.append(element("p", {}, element("b", {}, sentence(error.message))));
     const near = /^Did you mean (.+)\?$/.exec(error.remedy ?? "")?.[1].split(", ");
-    const remedy = error.remedy ?? (error.expected ? `Expected: ${error.expected}.` : "");
+    const gone = error.status === 404 && ELSEWHERE[view.kind];
+    const remedy = gone && view.kind === "related" ? "It was deleted, or has not come yet." : (error.remedy ?? (error.expected ? `Expected: ${error.expected}.` : ""));
     if (near && view.kind === "words") this.place.append(element("p", {}, "Did you mean ", this.#links(near, (word) => ({ ...view, q: word })), "?"));
     else if (remedy) this.place.append(element("p", {}, sentence(remedy)));
+    if (gone) this.place.append(element("p", {}, link(addressOf(gone[1]), () => this.onOpen(gone[1]), {}, gone[0])));
     if (error.lost || error.status >= 500) this.place.append(button("Try again", again));
   }
 
