@@ -13,6 +13,7 @@ A test asks for `visit`, and for `album` where it wants photographs:
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from album_process import AlbumProcess, colour_folder, until
+from album_process import START_SECONDS_MAX, WAIT_SECONDS_MAX, AlbumProcess, colour_folder, until
 
 from stream_app.settings import Settings
 
@@ -35,6 +36,14 @@ HEIGHTS_PX = {390: 844, 1024: 768, 1920: 1080}
 #: What WCAG 2.2 AA asks for, as axe names it.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PHOTOS_PER_COLOUR = 6
+#: Notices go after five seconds, which may be before a test looks: what they said is kept.
+LISTEN = """addEventListener("DOMContentLoaded", () => {
+    window.heard = [];
+    const texts = ({ addedNodes }) => [...addedNodes].map((each) => each.textContent);
+    const hear = (records) => heard.push(...records.flatMap(texts));
+    const place = document.querySelector("#notices");
+    if (place) new MutationObserver(hear).observe(place, { childList: true });
+});"""
 
 
 class Visit:
@@ -63,6 +72,11 @@ class Visit:
             return self.page.evaluate(expression)
 
         return until(answer, what=expression)
+
+    def heard(self, text: str) -> str:
+        """What the first notice with the text said, once there was one, also if it has gone since."""
+        said: str = self.until(f"heard.find((each) => each.includes({json.dumps(text)}))")
+        return said
 
     def shoot(self, name: str, **options: Any) -> None:
         """Keep a screenshot, named also by the window's width and the colour scheme."""
@@ -99,7 +113,8 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(f"there is no {CHROMIUM} here: apt-get install chromium, or set SIGHTLINE_CHROMIUM")
     # Chromium refuses root its sandbox, and containers seldom have what the sandbox needs.
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        timeout_ms = START_SECONDS_MAX * 1000
+        browser = running.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=timeout_ms)
         yield browser
         browser.close()
 
@@ -116,6 +131,8 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
         viewport = {"width": width_px, "height": HEIGHTS_PX.get(width_px, 800)}
         context = chromium.new_context(viewport=viewport, **options)
         contexts.append(context)
+        context.set_default_timeout(WAIT_SECONDS_MAX * 1000)
+        context.add_init_script(LISTEN)
         seen = Visit(context.new_page(), url)
         seen.page.goto(url, wait_until="domcontentloaded")
         return seen

@@ -160,7 +160,7 @@ class TestASelection:
         seen.page.wait_for_selector("#basket .offered button")
         shapes.send("DELETE", f"/api/photos/{gone}")
         seen.page.reload()
-        seen.page.wait_for_selector(".notice:has-text('1 selected photo is no longer there')")
+        seen.heard("1 selected photo is no longer there")
         seen.page.wait_for_selector("#basket .offered button")
 
         assert seen.page.inner_text("#basket h2") == "1 selected"

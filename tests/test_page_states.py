@@ -48,7 +48,7 @@ def choose(seen: Visit, *files: tuple[str, bytes]) -> None:
 def said(seen: Visit, selector: str, text: str) -> str:
     """What stands there, once the text is in it."""
     place = seen.page.locator(selector, has_text=text).first
-    place.wait_for(timeout=60_000)
+    place.wait_for()
     return place.inner_text()
 
 
@@ -115,7 +115,7 @@ class TestUploading:
                 ["green.png", "image/png", list(colour_photo("green", 7))],
             ],
         )
-        seen.page.click("button:has-text('Add all 4')", timeout=60_000)
+        seen.page.click("button:has-text('Add all 4')")
         done = said(seen, "#tray", "3 refused")
         said(seen, "#tray h2", "1 of 4 photos findable")
         seen.shoot("refused")
@@ -130,7 +130,7 @@ class TestUploading:
         shown(seen)
         seen.page.evaluate(DROP, [["text.pdf", "application/pdf", list(b"%PDF-1.7 and so on")]])
 
-        assert "it is a PDF" in said(seen, ".notice", "text.pdf")
+        assert "it is a PDF" in seen.heard("text.pdf")
         assert seen.page.url == f"{own.url}/"
 
     def test_what_the_worker_refuses_is_said_in_its_words(self, visit: Any, own: AlbumProcess) -> None:
@@ -243,7 +243,7 @@ class TestTrouble:
         seen.shoot("offline")
         violations = seen.violations()
         seen.page.context.set_offline(False)
-        said(seen, ".notice", "The worker is back")
+        seen.heard("The worker is back")
 
         assert seen.page.locator(".notice", has_text="offline").count() == 0
         assert violations == []
@@ -267,9 +267,8 @@ class TestTrouble:
         tile = shown(seen).first
         photo = tile.get_attribute("data-id")
         tile.locator("a").click(position={"x": 20, "y": 60})
-        seen.page.click(".subject button.danger")
-        seen.page.click(".subject button.danger")
-        said(seen, ".notice", "The photo is deleted")
+        seen.page.dblclick(".subject button.danger")
+        seen.heard("The photo is deleted")
         shown(seen)
 
         assert own.status(f"/api/photos/{photo}") == 404
@@ -280,7 +279,7 @@ class TestTrouble:
         seen = visit(f"{own.url}/?q=red")
         shown(seen)
         own.end_worker(signal.SIGKILL)
-        said(seen, ".notice", "The worker is back")
+        seen.heard("The worker is back")
         seen.page.fill("#words", "blue")
 
         said(seen, "#status", "Nearest to “blue” first")
