@@ -78,8 +78,10 @@ class TestSearching:
         [wide] = [each for each in shapes.get("/api/photos?k=100")["photos"] if each["tags"] == ["sea"]]
         seen = visit(f"{shapes.url}/?{'q=' + quote('photo:' + wide['photo_id'] + ' - blue + yellow^2')}")
         first = shown(seen).first.locator("img").get_attribute("alt") or ""
+        said = seen.page.inner_text("#status")
 
         assert first.startswith("yellow")
+        assert said.startswith("Nearest to “this photo - blue + yellow^2” first")
         assert seen.page.locator(".asked img").count() == 1
 
     def test_an_unknown_word_is_named_and_near_ones_are_links(self, visit: Any, shapes: AlbumProcess) -> None:

@@ -72,9 +72,10 @@ class TestSelecting:
         assert selected(seen, 2) == [tiles.nth(place).get_attribute("data-id") for place in range(2)]
         assert pressed == "true"
 
-    def test_a_finger_goes_from_circle_to_circle(self, visit: Any, shapes: AlbumProcess) -> None:
-        """Where nothing hovers each photo has its circle at once, and it says whether it is pressed."""
-        seen = visit(f"{shapes.url}/", width_px=390, has_touch=True)
+    @pytest.mark.parametrize("address", ["", "?q=red&fold=false"])
+    def test_a_finger_goes_from_circle_to_circle(self, visit: Any, shapes: AlbumProcess, address: str) -> None:
+        """Where nothing hovers each photo has its circle at once, uncovered, which says if it is pressed."""
+        seen = visit(f"{shapes.url}/{address}", width_px=390, has_touch=True)
         tiles = shown(seen, PHOTOS)
         for place in range(2):
             seen.page.touchscreen.tap(*middle(seen, f"#grid .tile >> nth={place} >> .pick"))
@@ -82,7 +83,7 @@ class TestSelecting:
 
         assert selected(seen, 2) == [tiles.nth(place).get_attribute("data-id") for place in range(2)]
         assert pressed == ["true", "true", *["false"] * (PHOTOS - 2)]
-        assert seen.page.url == f"{shapes.url}/"
+        assert seen.page.url == f"{shapes.url}/{address}"
 
 
 class TestTheBar:

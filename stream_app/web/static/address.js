@@ -64,6 +64,12 @@ export function photosIn(q) {
   return [...(q ?? "").matchAll(/(?:^|[\s+-])photo:(\d{1,19})/g)].map((match) => match[1]);
 }
 
+// A query as a person would say it: the ids of photos tell nobody anything.
+export function spoken(q) {
+  if (/^\s*photo:\d+(\s*\+\s*photo:\d+)*\s*$/.test(q)) return photosIn(q).length > 1 ? "these photos" : "this photo";
+  return `“${q.replace(/photo:\d+/g, "this photo")}”`;
+}
+
 function filterOf(given) {
   const filter = {};
   for (const name of LISTS) if (given.getAll(name).length) filter[name] = given.getAll(name);

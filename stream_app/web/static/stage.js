@@ -1,7 +1,7 @@
 // What stands above the photos: the heading, the way that led here, and what the view is about.
 
 import * as api from "./api.js";
-import { photosIn } from "./address.js";
+import { photosIn, spoken } from "./address.js";
 import { element } from "./elements.js";
 import { askGallery, gallerySubject } from "./galleries.js";
 import { thumbnail } from "./picture.js";
@@ -18,9 +18,9 @@ export class Stage {
 
   // Views without a heading that can be seen have one for those who listen.
   announce(view) {
-    document.title = view.kind === "album" ? TITLES.album : `${TITLES[view.kind] ?? view.q} · Sightline`;
+    document.title = view.kind === "album" ? TITLES.album : `${TITLES[view.kind] ?? spoken(view.q).replace(/[“”]/g, "")} · Sightline`;
     this.at("heading").hidden = view.kind !== "album" && view.kind !== "words";
-    this.at("heading").textContent = view.kind === "words" ? `Photos for “${view.q}”` : view.kind === "album" ? "The album" : TITLES[view.kind];
+    this.at("heading").textContent = view.kind === "words" ? `Photos for ${spoken(view.q)}` : view.kind === "album" ? "The album" : TITLES[view.kind];
   }
 
   // What the worker knows of the view's subject.

@@ -1,6 +1,6 @@
 // The line above the grid: what is going on, what was found, what went wrong, and what to do about it.
 
-import { addressOf } from "./address.js";
+import { addressOf, spoken } from "./address.js";
 import { button, element, link, plural, sentence } from "./elements.js";
 
 const SOON_MS = 400;
@@ -34,7 +34,7 @@ export class Status {
     if (!result.items.length) return this.place.append(nothing(view));
     const line = {
       album: () => "Newest first",
-      words: () => `Nearest to “${view.q}” first${took(result)}`,
+      words: () => `Nearest to ${spoken(view.q)} first${took(result)}`,
       related: () => `Most alike first${took(result)}`,
       image: () => `Most like your photo first${took(result)}`,
       gallery: () => `These would complete ${result.themes > 1 ? `its ${result.themes} themes` : "it"}${took(result)}`,
