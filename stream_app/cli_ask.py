@@ -33,8 +33,10 @@ _filters = (
     click.option("--label", multiple=True, help="Only photos with this label."),
     click.option("--user", "user_id", multiple=True, metavar="ID", help="Only photos of this photographer."),
     click.option("--exclude-user", multiple=True, metavar="ID", help="No photos of this photographer."),
-    click.option("--after", default="", metavar="TIME", help="As 2026-11-23T22:16:00Z, or milliseconds since 1970."),
-    click.option("--before", default="", metavar="TIME"),
+    click.option(
+        "--after", default="", metavar="TIME", help="Uploaded then or later: 2026-11-23 or 2026-11-23T22:16:00Z, UTC."
+    ),
+    click.option("--before", default="", metavar="TIME", help="Uploaded earlier."),
     click.option("--orientation", type=click.Choice(["landscape", "portrait", "square"])),
     click.option("--min-width", type=click.IntRange(0, 1_000_000), default=0, metavar="PIXELS"),
     click.option("--min-height", type=click.IntRange(0, 1_000_000), default=0, metavar="PIXELS"),

@@ -111,11 +111,12 @@ class TestWhoIsAnswered:
     async def test_a_message_that_is_wrong_is_answered_with_what_is_wrong(self, caller: Caller) -> None:
         """As far as it says whom to answer."""
         await caller.ask(b"\xffno json")
-        await caller.ask({"operation": "fly", "request": {}})
+        await caller.ask({"operation": "serach", "request": {}})
         await caller.ask(SEARCH | {"requests": [SEARCH]})
 
         replies = await caller.replied()
         assert [each["problem"]["status"] for each in replies] == [400, 400, 400]
+        assert "Did you mean search?" in [each["problem"]["remedy"] for each in replies]
         assert {each["correlation_id"] for each in replies} == {"7"}
         assert await caller.buried() == []
 

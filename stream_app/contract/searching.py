@@ -8,9 +8,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Score, Scored, Text
 
-Time = Annotated[
-    str, Meta(max_length=40, title="RFC 3339 with an offset, as 2026-11-23T22:16:00Z, or milliseconds since 1970")
-]
+TIME_EXPECTED = (
+    "RFC 3339 with an offset, as 2026-11-23T22:16:00Z, a date, as 2026-11-23, whose midnight in UTC is meant, "
+    "or milliseconds since 1970"
+)
+Time = Annotated[str, Meta(max_length=40, title=TIME_EXPECTED)]
 Side = Annotated[int, Meta(ge=0, le=1_000_000, title="pixels, a whole number from 0 to 1000000")]
 Names = Annotated[list[Text], Meta(max_length=20, title="at most 20, of at most 200 characters each")]
 Ids = Annotated[list[AnyId], Meta(max_length=1_000, title="at most 1000 ids")]
@@ -24,8 +26,8 @@ class PhotoFilter(Request, frozen=True, kw_only=True):
     label: Names = []
     user_id: Ids = []
     exclude_user: Ids = []
-    after: Time = ""
-    before: Time = ""
+    after: Annotated[Time, Meta(description="only photos that were uploaded at that time or later")] = ""
+    before: Annotated[Time, Meta(description="only photos that were uploaded before that time")] = ""
     orientation: Orientation | None = None
     min_width: Side = 0
     min_height: Side = 0
