@@ -63,7 +63,9 @@ class FixedAnswers:
         submission = collections.Submission(
             **fields, topic="off", duplicate_of="6", resubmitted=3, reason="not a [boat]"
         )
-        return collections.QuestRankingAnswer(submissions=[submission], threshold=0.2, waiting=["1"], took_ms=1.0)
+        return collections.QuestRankingAnswer(
+            submissions=[submission], threshold=0.2, waiting=["1"], states={"1": "gone"}, took_ms=1.0
+        )
 
     async def photographers(self, request: Any) -> collections.PhotographersAnswer:
         self.asked.append(request)

@@ -6,12 +6,20 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from stream_app.contract.photos import MissingState
 from stream_app.contract.searching import HitOptions, Ids, PhotoHit
 from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Score, Text
 
 SuggestionMethod = Literal["themes", "mean"]
 PortfolioModel = Literal["best", "mean", "share"]
 CollectionKind = Literal["gallery", "quest"]
+States = Annotated[
+    dict[Id, MissingState],
+    Meta(
+        description="of every photo named here that is not findable, why: queued, hidden by its owner, failed, gone, "
+        "which is deleted, or unknown, which may still come; all others are findable"
+    ),
+]
 SomeIds = Annotated[list[AnyId], Meta(min_length=1, max_length=1_000, title="1 to 1000 ids")]
 
 
@@ -29,11 +37,15 @@ class GalleryPhotosRequest(Request, frozen=True, kw_only=True):
 
 
 class GalleryAnswer(Answer, frozen=True, kw_only=True):
-    """A gallery's members in the order in which they were added; those that are not in the album yet count later."""
+    """A gallery's members in the order in which they were added; one that is deleted from the album remains a member.
+
+    Only those that are findable count: `states` says what is the matter with the others.
+    """
 
     gallery_id: Id
     photo_ids: list[Id]
     waiting: Annotated[list[Id], Meta(description="members that are not findable, or not any more")]
+    states: States = {}
 
 
 class GallerySuggestionsRequest(HitOptions, frozen=True, kw_only=True):
@@ -93,12 +105,16 @@ class QuestPhotosRequest(Request, frozen=True, kw_only=True):
 
 
 class QuestAnswer(Answer, frozen=True, kw_only=True):
-    """A quest's brief and its submissions, in the order in which they came."""
+    """A quest's brief and its submissions, in the order in which they came; one that is deleted remains among them.
+
+    Only those that are findable count: `states` says what is the matter with the others, and with examples.
+    """
 
     quest_id: Id
     q: str
     photo_ids: Annotated[list[Id], Meta(description="example photos of the brief")]
     submissions: list[Id]
+    states: States = {}
 
 
 class QuestRankingRequest(Request, frozen=True, kw_only=True):
@@ -143,6 +159,7 @@ class QuestRankingAnswer(Answer, frozen=True, kw_only=True):
     submissions: list[Submission]
     threshold: Annotated[float | None, Meta(description="scores below it are off topic; null: too few to tell")]
     waiting: Annotated[list[Id], Meta(description="submissions that are not findable, or not any more")]
+    states: States = {}
     took_ms: float
 
 
