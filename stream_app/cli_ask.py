@@ -171,4 +171,4 @@ def _print(answer: Answer, as_json: bool, table: Callable[[Any, Console], None])
 
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=1))
     else:
-        table(answer, Console(highlight=False))
+        table(answer, answer_tables.console())

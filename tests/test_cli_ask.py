@@ -88,7 +88,7 @@ async def run(tmp_path: Path, desk: FixedAnswers) -> Any:
         url = str(client.make_url("/"))
 
         async def run_command(*arguments: str) -> Result:
-            environment = {"SIGHTLINE_DATA_DIR": str(tmp_path), "COLUMNS": "160"}
+            environment = {"SIGHTLINE_DATA_DIR": str(tmp_path)}
             command = [*arguments, "--url", url]
             return await asyncio.to_thread(CliRunner().invoke, main, command, env=environment)
 
@@ -133,7 +133,7 @@ class TestTables:
     async def test_a_ranking_flags_what_is_off_topic_and_what_is_there_already(self, run: Any) -> None:
         result = await run("rank", "3")
 
-        for part in ("off", "not a [boat]", "6", "off topic below 0.200", "1 submissions are not findable"):
+        for part in ("off", "not a [boat]", "6", "off topic below 0.200", "not findable: 1 gone"):
             assert part in result.output
 
     async def test_photographers_come_with_evidence(self, run: Any, desk: FixedAnswers) -> None:
