@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from stream_app.contract.photos import MissingState
 from stream_app.contract.searching import HitOptions, Ids, PhotoHit
-from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Score, Text
+from stream_app.contract.values import Answer, AnyId, Cosine, Count, Id, Request, Text
 
 SuggestionMethod = Literal["themes", "mean"]
 PortfolioModel = Literal["best", "mean", "share"]
@@ -65,11 +65,12 @@ class SuggestionsRequest(HitOptions, frozen=True, kw_only=True):
 
 
 class Suggestion(PhotoHit, frozen=True, kw_only=True):
-    """A photo that would fit, and the members that speak for it; `score` is the mean of the cosines with these.
+    """A photo that would fit, and the members that speak for it.
 
     Suggestions stand in the order of their themes' turns, so scores need not fall.
     """
 
+    score: Annotated[float, Meta(description="the mean of the cosines with these members")]
     members: Annotated[list[Id], Meta(description="the members that it is nearest to, best first")] = []
 
 
@@ -130,7 +131,7 @@ class SubmissionExplanation(Answer, frozen=True, kw_only=True):
 
     on_topic: Annotated[float | None, Meta(description="the chance; null where too little of the album is known")]
     nearest_example: Annotated[Id | None, Meta(description="the example photo that it is most like")]
-    nearest_example_cosine: Score | None
+    nearest_example_cosine: Cosine | None
     shared_words: Annotated[list[str], Meta(description="words of the brief that the photo shows or is tagged with")]
     shared_labels: Annotated[list[str], Meta(description="labels that it has in common with the example photos")]
 
@@ -139,7 +140,7 @@ class Submission(Answer, frozen=True, kw_only=True):
     """A submission with what was noticed about it."""
 
     photo_id: Id
-    score: float
+    score: Annotated[float, Meta(description="the cosine with the brief: 1 is the same, 0 is unrelated")]
     topic: Annotated[Literal["on", "off", "unsure"], Meta(description="whether it is what the brief asks for")]
     duplicate_of: Annotated[Id | None, Meta(description="an earlier submission that is the same, or nearly")]
     resubmitted: Annotated[int, Meta(description="how many times it was submitted again")]
@@ -175,10 +176,17 @@ class PhotographersRequest(Request, frozen=True, kw_only=True):
 
 
 class Photographer(Answer, frozen=True, kw_only=True):
-    """A photographer, with the photos that speak for them."""
+    """A photographer, with the photos that speak for them, each with its cosine with the brief."""
 
     user_id: Id
-    score: Annotated[float, Meta(description="higher is better; a share from 0 to 1 for the model share")]
+    score: Annotated[
+        float,
+        Meta(
+            description="higher is better, and to be compared within one answer alone; no cosine. By the model best or "
+            "mean: how far above the album's median its five best photos, or all of them, stand, in deviations of the "
+            "album's scores; by the model share: how much of the portfolio suits, from 0 to 1"
+        ),
+    ]
     photos: Annotated[int, Meta(description="findable photos of the portfolio")]
     evidence: list[PhotoHit]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Score, Scored, Text
+from stream_app.contract.values import Answer, AnyId, Cosine, Count, Id, Request, Scored, Text
 
 TIME_EXPECTED = (
     "RFC 3339 with an offset, as 2026-11-23T22:16:00Z, a date, as 2026-11-23, whose midnight in UTC is meant, "
@@ -84,7 +84,7 @@ class ImageSearchRequest(Options, frozen=True, kw_only=True):
 class HitExplanation(Answer, frozen=True, kw_only=True):
     """Why a photo is among the hits."""
 
-    cosine: Score
+    cosine: Cosine
     hamming_cosine: Annotated[float, Meta(description="the same cosine, estimated from 256-bit signatures")] | None
     tag_bonus: Annotated[float, Meta(description="what the score has for tags that a searched word matches exactly")]
     shared_words: list[str]
@@ -96,7 +96,13 @@ class PhotoHit(Answer, frozen=True, kw_only=True):
     """One photo of an answer."""
 
     photo_id: Id
-    score: Score
+    score: Annotated[
+        float,
+        Meta(
+            description="the cosine with what was asked: 1 is the same, 0 is unrelated; up to 0.25 more where searched "
+            "words are tags of the photo"
+        ),
+    ]
     url: str
     image_url: str
     title: str | None
