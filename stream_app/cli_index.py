@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Say = Callable[[str, float], None]
 
 #: Of each segment: how it is searched for ten neighbours, and what that found when it was written.
-SEARCHED = ("searched by", "trees, search_k", "kept", "recall@10")
+SEARCHED = ("searched by", "trees, search_k", "cells", "kept", "recall@10")
 
 _partitions = click.option("--partition", "numbers", type=click.IntRange(0), multiple=True, help="Only this one.")
 _space = click.option("--space", help="Only the partitions of this space.")
@@ -177,9 +177,10 @@ def _print_segments(segments: Sequence[SegmentState]) -> None:
 def _searched(tuning: Tuning) -> tuple[str, ...]:
     """What was chosen when the segment was written, and the recall that it had then."""
     if (effort := tuning.effort(10, Settings.from_environment().search_recall)) is None:
-        return tuning.kind, "-", "-", "1.000"
+        return tuning.kind, "-", "-", "-", "1.000"
     walked = f"{effort.n_trees} of {tuning.n_trees}, {effort.search_k:,}" if effort.n_trees else "-"
-    return f"{tuning.kind} {tuning.metric}".strip(), walked, f"{effort.kept:,}", f"{effort.recall:.3f}"
+    probed = f"{effort.probes:,}" if effort.probes else "-"
+    return f"{tuning.kind} {tuning.metric}".strip(), walked, probed, f"{effort.kept:,}", f"{effort.recall:.3f}"
 
 
 def _print_verdict(verdict: Verdict) -> None:

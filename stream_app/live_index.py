@@ -285,6 +285,6 @@ def _write_shard(shard: Shard, records: Sequence[EmbeddingRecord], vectors: np.n
     photos = [each for each in records if isinstance(each, PhotoEmbedded)]
     if photos:
         shard.add_many([each.photo_id for each in photos], [each.version for each in photos], vectors)
-    for each in records:
-        if isinstance(each, PhotoRemoved):
-            shard.remove(each.photo_id, each.version)
+    gone = [each for each in records if isinstance(each, PhotoRemoved)]
+    if gone:
+        shard.remove_many([each.photo_id for each in gone], [each.version for each in gone])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
+from itertools import chain
 from typing import NamedTuple
 
 _PACKED = struct.Struct(">QBIQ")
@@ -26,6 +28,11 @@ class Version(NamedTuple):
     def pack(self) -> bytes:
         """21 bytes, big-endian, so that comparing the bytes compares the versions."""
         return _PACKED.pack(*self)
+
+    @staticmethod
+    def pack_many(versions: Collection[Version]) -> bytes:
+        """Many, one behind the other."""
+        return struct.pack(">" + "QBIQ" * len(versions), *chain.from_iterable(versions))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Version:

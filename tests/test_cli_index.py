@@ -31,7 +31,7 @@ from stream_app.topics import embeddings_topic
 from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version
 
 DIMENSIONS = 16
-SMALL = ShardSettings(forest_vectors_min=300)
+SMALL = ShardSettings(vectors_per_cell=10, forest_vectors_min=300)
 
 
 def unit(count: int, seed: int = 0) -> np.ndarray:
@@ -141,8 +141,8 @@ class TestInspect:
         forest, scanned = (each["tuning"] for each in state["segments"])
         assert (forest["kind"], scanned["kind"]) == ("forest", "exact")
         assert "forest euclidean" in said and "exact" in said
-        effort = next(each for each in forest["inside"]["10"] if each[3] >= 0.95)
-        assert f"{effort[3]:.3f}" in said
+        effort = next(each for each in forest["inside"]["10"] if each[-1] >= 0.95)
+        assert f"{effort[-1]:.3f}" in said
 
     def test_a_merge_in_between_is_waited_for(self, data_dir: Path) -> None:
         """The files of an old manifest are gone: the new one is read."""
@@ -173,7 +173,7 @@ class TestVerify:
         ran = run(data_dir, "verify", "--quiet")
 
         assert ran.exit_code == 0, ran.output
-        assert "space/0: sound; 9 files" in ran.stdout and "449 photos" in ran.stdout
+        assert "space/0: sound; 12 files" in ran.stdout and "449 photos" in ran.stdout
         assert "space/1: sound; 0 files" in ran.stdout
         assert re.search(r"recall@10 (0\.9[5-9]|1\.0)", ran.stdout) and "moved by 0.25 of its length" in ran.stdout
 
@@ -184,7 +184,9 @@ class TestVerify:
         assert run(data_dir, "verify", "--quiet").exit_code == 0
         assert contents(data_dir) == before
 
-    @pytest.mark.parametrize("name", ["photo_ids.npy", "versions.npy", "vectors.npy", "forest.ann", "signatures.npy"])
+    @pytest.mark.parametrize(
+        "name", ["photo_ids.npy", "versions.npy", "vectors.npy", "forest.ann", "signatures.npy", "cells.npy"]
+    )
     def test_every_damaged_file_is_named_with_its_remedy(self, data_dir: Path, name: str) -> None:
         """And the exit status is 1."""
         path = data_dir / "index" / "space" / "0" / "segment-00000001" / name
@@ -254,6 +256,11 @@ class TestVerify:
             ("photo_ids.npy", lambda rows: np.where(rows == 5, 4, rows), "not ascending, each once"),
             ("photo_ids.npy", lambda rows: rows + np.where(rows == 399, 1, 0), "photo 400 was written twice"),
             ("signatures.npy", lambda rows: rows[:-1], "it has not 400 rows"),
+            ("cells.npy", lambda rows: rows[:-1], "its cells do not hold every row once"),
+            ("cells.npy", lambda rows: np.where(rows == 7, 8, rows), "its cells do not hold every row once"),
+            ("cell_starts.npy", lambda starts: starts + 1, "its cells do not hold every row once"),
+            ("cell_starts.npy", lambda starts: starts[::-1], "its cells do not hold every row once"),
+            ("centres.npy", lambda centres: centres[:-1], "its cells do not hold every row once"),
         ],
     )
     def test_what_was_written_wrongly_is_noticed_though_checksums_fit(self, data_dir: Path, name, spoil, said) -> None:

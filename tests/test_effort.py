@@ -6,9 +6,9 @@ import pytest
 
 from stream_app.index.effort import EXACT, FOREST, Effort, Tuning, share_of
 
-FEW = (Effort(10, 100, 16, 0.82), Effort(20, 400, 32, 0.96))
-MANY = (Effort(20, 900, 128, 0.9), Effort(20, 3_000, 512, 0.97))
-OUTSIDE = (Effort(20, 5_000, 900, 0.95),)
+FEW = (Effort(10, 100, 2, 16, 0.82), Effort(20, 400, 4, 32, 0.96))
+MANY = (Effort(20, 900, 9, 128, 0.9), Effort(20, 3_000, 16, 512, 0.97))
+OUTSIDE = (Effort(20, 5_000, 40, 900, 0.95),)
 TUNED = Tuning(FOREST, "euclidean", 20, {10: FEW, 100: MANY}, {10: OUTSIDE})
 
 
@@ -25,7 +25,7 @@ def test_what_nothing_reached_takes_the_greatest():
 def test_more_neighbours_than_were_measured_take_more_in_proportion():
     effort = TUNED.effort(250, 0.9)
 
-    assert effort is not None and (effort.search_k, effort.kept) == (2_250, 320)
+    assert effort is not None and (effort.search_k, effort.probes, effort.kept) == (2_250, 23, 320)
 
 
 def test_queries_from_outside_have_their_own():

@@ -1,6 +1,6 @@
 """The merge policy and the sharing of the search budget: pure functions, so no file is touched here."""
 
-from stream_app.index.policy import SegmentSummary, ShardSettings, plan_merge, tier, trees_for
+from stream_app.index.policy import SegmentSummary, ShardSettings, plan_merge, tier
 
 SETTINGS = ShardSettings(fan_out=4, tier_vectors=1_000)
 
@@ -74,14 +74,3 @@ def test_a_stream_is_rewritten_few_times():
 
     assert written / 300_000 <= 2
     assert len(living) <= 7
-
-
-def test_a_forest_that_will_be_merged_soon_has_few_trees():
-    """Trees cost as much as they are many, and a small segment does not live long."""
-    settings = ShardSettings(n_trees=40, n_trees_min=12, vectors_per_tree=4_000)
-
-    assert [trees_for(rows, settings) for rows in (16_000, 80_000, 1_000_000)] == [12, 20, 40]
-
-
-def test_a_forest_never_has_more_trees_than_are_allowed():
-    assert trees_for(100, ShardSettings(n_trees=3)) == 3

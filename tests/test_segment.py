@@ -8,7 +8,7 @@ import pytest
 
 from stream_app.errors import SegmentCorrupt, VectorRejected
 from stream_app.index import files, manifest
-from stream_app.index.effort import EXACT, FOREST, SIGNATURES, Effort, Tuning
+from stream_app.index.effort import CELLS, EXACT, FOREST, SIGNATURES, Effort, Tuning
 from stream_app.index.finishing import Job, run, take_tuning
 from stream_app.index.manifest import Manifest
 from stream_app.index.memtable import ALIVE
@@ -19,7 +19,7 @@ from stream_app.index.vectors import rounded, unit_vectors
 from stream_app.versions import Version
 
 DIMENSIONS = 16
-TUNED = Tuning(FOREST, "euclidean", 10, {10: (Effort(10, 500, 64, 0.96),)})
+TUNED = Tuning(FOREST, "euclidean", 10, {10: (Effort(10, 500, 8, 64, 0.96),)})
 
 
 def unit(count: int, seed: int = 0) -> np.ndarray:
@@ -27,9 +27,10 @@ def unit(count: int, seed: int = 0) -> np.ndarray:
     return rounded(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def job(target: Path, sources: list[tuple[str, str]] | None = None, **changes) -> Job:
-    usual = {"exact_vectors_max": 50, "forest_vectors_min": 2_000, "n_trees": 10, "threads": 1, "seed": 1}
-    return Job(str(target), sources or [], **(usual | {"metric": "", "outside_queries": ""} | changes))
+def job(target: Path, sources: list[tuple[str, str, bool]] | None = None, **changes) -> Job:
+    sizes = {"exact_vectors_max": 50, "cells_vectors_min": 1_500, "vectors_per_cell": 16, "forest_vectors_min": 2_000}
+    usual = {"n_trees": 10, "threads": 1, "seed": 1, "metric": "", "outside_queries": ""}
+    return Job(str(target), sources or [], **(sizes | usual | changes))
 
 
 def write(directory: Path, photo_ids: np.ndarray, vectors: np.ndarray, **changes) -> Segment:
@@ -73,7 +74,7 @@ def test_an_unknown_photo_is_nowhere(tmp_path):
     assert segment.locate(np.array([1, 15, 2**62])).tolist() == [-1, -1, -1]
 
 
-@pytest.mark.parametrize(("count", "kind"), [(50, EXACT), (1_999, SIGNATURES), (3_000, FOREST)])
+@pytest.mark.parametrize(("count", "kind"), [(50, EXACT), (1_499, SIGNATURES), (1_999, CELLS), (3_000, FOREST)])
 def test_a_segment_finds_what_was_wished(tmp_path, count, kind):
     """By whatever it is searched, and with exact scores."""
     vectors, queries = unit(count), unit(100, seed=1)
@@ -89,7 +90,7 @@ def test_a_segment_finds_what_was_wished(tmp_path, count, kind):
     assert found >= 920
 
 
-@pytest.mark.parametrize("count", [50, 1_999, 3_000])
+@pytest.mark.parametrize("count", [50, 1_499, 1_999, 3_000])
 @pytest.mark.parametrize("k", [1, 40, 1_000, 10_000_000])
 def test_any_k_is_answered(tmp_path, count, k):
     """With k photos, or with all of them, best first."""
@@ -101,7 +102,7 @@ def test_any_k_is_answered(tmp_path, count, k):
     assert (np.diff([hit.score for hit in found]) <= 0).all()
 
 
-@pytest.mark.parametrize("count", [1_999, 3_000])
+@pytest.mark.parametrize("count", [1_499, 1_999, 3_000])
 def test_an_effort_widens_until_enough_are_allowed(tmp_path, count):
     """A photo in a hundred is allowed; still there are ten hits."""
     segment = write(tmp_path / "s", np.arange(count), unit(count))
@@ -171,8 +172,8 @@ def test_a_job_gathers_the_chosen_rows(tmp_path):
     target.mkdir()
     np.save(tmp_path / "rows", np.arange(10, 40))
 
-    sources = [(str(folder), str(tmp_path / "rows.npy")) for folder in (one, other)]
-    run(job(target, sources, forest_vectors_min=60, n_trees=2))
+    sources = [(str(folder), str(tmp_path / "rows.npy"), False) for folder in (one, other)]
+    run(job(target, sources, vectors_per_cell=1, forest_vectors_min=60, n_trees=2))
     merged = Segment(target, DIMENSIONS, take_tuning(target))
 
     assert (merged.tuning.kind, merged.tuning.n_trees) == (FOREST, 2)
@@ -202,7 +203,7 @@ def test_a_missing_file_is_named(tmp_path):
         open_segment(tmp_path / "s", record, DIMENSIONS)
 
 
-@pytest.mark.parametrize("name", ["forest.ann", "signatures.npy"])
+@pytest.mark.parametrize("name", ["forest.ann", "signatures.npy", "cells.npy", "cell_starts.npy", "centres.npy"])
 def test_damage_to_what_makes_it_fast_costs_nothing_else(tmp_path, name):
     """Annoy would crash on such a forest, so it is left out, and the rows are scanned."""
     vectors = unit(500)

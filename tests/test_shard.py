@@ -530,7 +530,7 @@ def test_a_grown_memtable_asks_to_be_sealed(shard):
 
 def test_a_failed_merge_process_is_said_in_one_line_and_loses_nothing(tmp_path, monkeypatch):
     """And its leavings are removed."""
-    shard = opened(tmp_path, settings=replace(SMALL, forest_vectors_min=40))
+    shard = opened(tmp_path, settings=replace(SMALL, forest_vectors_min=40, apart_vectors_min=40))
     for first in range(0, 40, 10):
         fill(shard, unit(10, seed=first), first)
         shard.seal()

@@ -19,7 +19,7 @@ from stream_app.index.verification import verify
 from stream_app.versions import KIND_DELETED, Version
 
 DIMENSIONS = 16
-SETTINGS = ShardSettings(forest_vectors_min=100, n_trees=3)
+SETTINGS = ShardSettings(vectors_per_cell=10, forest_vectors_min=100, n_trees=3)
 VECTORS = np.random.default_rng(0).standard_normal((300, DIMENSIONS)).astype(np.float32)
 VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 
@@ -115,7 +115,7 @@ def test_no_flipped_bit_of_the_manifest_goes_unnoticed(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["forest.ann", "signatures.npy"])
+@pytest.mark.parametrize("name", ["forest.ann", "signatures.npy", "cells.npy", "cell_starts.npy", "centres.npy"])
 def test_a_damaged_forest_costs_speed_only_until_it_is_grown_anew(directory: Path, name: str, damage: str) -> None:
     """Meanwhile every answer is that of an exact scan."""
     (path,) = directory.glob(f"segment-*/{name}")

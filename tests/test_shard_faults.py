@@ -22,7 +22,7 @@ DIMENSIONS = 16
 PHOTOS = 20
 #: Segments are scanned, or every one has a forest.
 SCANNED = ShardSettings(fan_out=2, forest_vectors_min=1_000)
-FORESTED = ShardSettings(fan_out=2, forest_vectors_min=5, n_trees=3)
+FORESTED = ShardSettings(fan_out=2, vectors_per_cell=2, forest_vectors_min=5, n_trees=3)
 VECTORS = np.random.default_rng(0).standard_normal((64, DIMENSIONS)).astype(np.float32)
 VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 
@@ -309,7 +309,7 @@ def test_a_merge_process_that_fails_leaves_the_old_segments(
 ) -> None:
     """Its fault comes back in one line, nothing of it is left, and the next try succeeds."""
     directory = tmp_path / "shard"
-    settings = ShardSettings(fan_out=2, forest_vectors_min=400)
+    settings = ShardSettings(fan_out=2, vectors_per_cell=1, forest_vectors_min=400, n_trees=100, apart_vectors_min=400)
     shard = Shard(directory, dimensions=DIMENSIONS, space_id="space", settings=settings)
     facts: Facts = {}
     for first in (0, 200):

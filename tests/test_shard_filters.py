@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.index.closest import scores_of
-from stream_app.index.effort import EXACT, FOREST, SIGNATURES
+from stream_app.index.effort import CELLS, EXACT, FOREST, SIGNATURES
 from stream_app.index.shard import IdFilter, Shard, ShardSettings
 from stream_app.versions import KIND_DELETED, Version
 
 DIMENSIONS, COUNT = 16, 3_200
-SETTINGS = ShardSettings(exact_vectors_max=100, forest_vectors_min=1_500, n_trees=8, n_trees_min=8, fan_out=100)
+SETTINGS = ShardSettings(
+    exact_vectors_max=100, cells_vectors_min=900, vectors_per_cell=20, forest_vectors_min=1_500, n_trees=8, fan_out=100
+)
 #: The last stay in the memtable.
 SEALED = (0, 1_700, 2_700, 2_900, 2_980, 3_050)
 
@@ -36,7 +38,7 @@ def shard(tmp_path_factory) -> Iterator[Shard]:
     """Photos with many ties, a ninth of them deleted."""
     shard = Shard(tmp_path_factory.mktemp("shard"), dimensions=DIMENSIONS, space_id="s", settings=SETTINGS)
     fill(shard)
-    assert {each.tuning.kind for each in shard.manifest.segments} == {EXACT, SIGNATURES, FOREST}
+    assert {each.tuning.kind for each in shard.manifest.segments} == {EXACT, SIGNATURES, CELLS, FOREST}
     yield shard
     shard.close()
 

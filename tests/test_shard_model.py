@@ -29,7 +29,7 @@ STEPS = st.integers(0, 70)
 VECTORS = np.random.default_rng(0).standard_normal((64, DIMENSIONS)).astype(np.float32)
 VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 #: Small enough that tiers fill up, and that larger segments get a forest.
-SMALL = ShardSettings(fan_out=2, forest_vectors_min=7, n_trees=2)
+SMALL = ShardSettings(fan_out=2, vectors_per_cell=2, forest_vectors_min=7, n_trees=2)
 
 Facts = dict[int, tuple[Version, bool]]
 """What is known of each photo: its version, and whether it lives."""

@@ -8,39 +8,47 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 #: Numbers of neighbours for which efforts are measured.
-NEIGHBOURS: Final = (1, 3, 10, 30, 100)
+NEIGHBOURS: Final = (1, 2, 3, 5, 10, 30, 100)
+#: What is only a little more than a number of neighbours is taken for it.
+ROUNDED_DOWN: Final = 0.8
 #: Recalls for which the least effort is looked for.
 RECALLS: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
 
 #: How much harder queries from outside are searched for where no examples of them were at hand.
 OUTSIDE_TIMES: Final = 4.0
 
-EXACT, SIGNATURES, FOREST = "exact", "signatures", "forest"
+EXACT, SIGNATURES, CELLS, FOREST = "exact", "signatures", "cells", "forest"
 
 #: What a search costs, in nanoseconds, as far as choosing between efforts needs to know.
-#: A visit is a node of the forest, met is an item of a leaf, scanned a signature among all in their order.
-VISIT_NS, MET_NS, KEPT_NS, SCANNED_NS = 45.0, 25.0, 110.0, 0.6
+#: A visit is a node of the forest, met a centre in a leaf; scanned is a signature among all in their order, which are
+#: sifted by their first words, and looked at one in a cell; kept is a vector.
+VISIT_NS, MET_NS, SCANNED_NS, LOOKED_AT_NS, KEPT_NS = 45.0, 25.0, 0.6, 4.0, 110.0
 
 
 class Effort(NamedTuple):
-    """A way to search a segment, and the `recall` that it had on held-out queries.
+    """A way to search a segment, and the `recall` that it had on held-out queries, less its standard error.
 
-    A walk through the first `n_trees` of the forest meets `search_k` items, as in Annoy; with no trees every row is
-    met. Of these the `kept` nearest by signature are compared exactly.
+    A walk through the first `n_trees` of the forest meets `search_k` centres, as in Annoy; with no trees all of them
+    are. The `probes` cells of the nearest centres are looked into; with none, every row is looked at. Of these the
+    `kept` nearest by signature are compared exactly.
     """
 
     n_trees: int
     search_k: int
+    probes: int
     kept: int
     recall: float
 
     def times(self, factor: float) -> Effort:
         """The same for so many times the neighbours."""
-        return self._replace(search_k=math.ceil(self.search_k * factor), kept=math.ceil(self.kept * factor))
+        search_k, probes, kept = (math.ceil(each * factor) for each in (self.search_k, self.probes, self.kept))
+        return self._replace(search_k=search_k, probes=probes, kept=kept)
 
 
 #: Every row is compared.
-NO_EFFORT: Final = Effort(0, 0, 0, 1.0)
+NO_EFFORT: Final = Effort(0, 0, 0, 0, 1.0)
+#: The numbers of an effort that say what to do.
+DEEDS: Final = 4
 
 #: For each number of neighbours the efforts by rising recall.
 Efforts = Mapping[int, tuple[Effort, ...]]
@@ -89,6 +97,15 @@ def share_of(k: int, rows: int, total_rows: int) -> int:
     """
     share = rows / max(1, total_rows)
     return min(k, 1 + math.ceil(k * share + 2 * math.sqrt(k * share * (1 - share))))
+
+
+def usual_share_of(k: int, rows: int, total_rows: int) -> int:
+    """How many of the `k` neighbours a segment of so many of all rows has on the mean, if it has any.
+
+    Finding these is what its effort is for. Neighbours of a query within a small segment are mostly none within all.
+    """
+    share = rows / max(1, total_rows)
+    return max(1, math.ceil(ROUNDED_DOWN * k * share / (1 - (1 - share) ** k)))
 
 
 def _packed(efforts: Efforts | None) -> dict[str, list[list[float]]] | None:

@@ -10,9 +10,12 @@ from typing import Final
 import numpy as np
 
 from stream_app.index import files, sieve, tuning
-from stream_app.index.effort import EXACT, FOREST, SIGNATURES, Tuning
+from stream_app.index.closest import wide
+from stream_app.index.clusters import clustered
+from stream_app.index.effort import CELLS, EXACT, FOREST, SIGNATURES, Tuning
 from stream_app.index.forest_reader import ForestReader
-from stream_app.index.segment import FOREST_FILE, SIGNATURES_FILE, VECTORS, gather_rows
+from stream_app.index.segment import FOREST_FILE, SIGNATURES_FILE, VECTORS, Source, gather_rows, write_cells
+from stream_app.index.tuning import Searched
 
 #: Beside the segment's files, until the manifest has it.
 TUNING: Final = "tuning.json"
@@ -21,15 +24,18 @@ SIGN_ROWS: Final = 8_192
 
 @dataclass(frozen=True)
 class Job:
-    """One segment to finish in `target`: its rows come from `sources`; without any they lie there already.
+    """One segment to finish in `target`: its rows come from `sources`; without any they lie there already, and their
+    signatures may.
 
-    Each source is a segment's folder and a .npy file of the rows (int64) to keep. `metric` is Annoy's, or empty where
-    it is still to be chosen; `outside_queries` is a .npy file (float32 [n, dimensions]), or empty.
+    Each source is what a `Source` is made of. `metric` is Annoy's, or empty where it is still to be chosen;
+    `outside_queries` is a .npy file (float32 [n, dimensions]), or empty.
     """
 
     target: str
-    sources: list[tuple[str, str]]
+    sources: list[tuple[str, str, bool]]
     exact_vectors_max: int
+    cells_vectors_min: int
+    vectors_per_cell: int
     forest_vectors_min: int
     n_trees: int
     threads: int
@@ -42,8 +48,10 @@ def run(job: Job) -> None:
     """Do the job here and now."""
     target = Path(job.target)
     if job.sources:
-        gather_rows(target, [(Path(folder), np.load(rows)) for folder, rows in job.sources])
-    chosen = _finished(target, job)
+        signatures: np.ndarray | None = gather_rows(target, [Source.of(*each) for each in job.sources])
+    else:
+        signatures = np.load(target / SIGNATURES_FILE) if (target / SIGNATURES_FILE).exists() else None
+    chosen = _finished(target, job, signatures)
     files.write_bytes(target / TUNING, json.dumps(chosen.to_json()).encode())
 
 
@@ -54,24 +62,39 @@ def take_tuning(target: Path) -> Tuning:
     return chosen
 
 
-def _finished(target: Path, job: Job) -> Tuning:
+def _finished(target: Path, job: Job, signatures: np.ndarray | None) -> Tuning:
+    """`signatures`: uint64 [rows, words], where they are known."""
     vectors = np.asarray(np.load(target / VECTORS, mmap_mode="r"))
     wants_forest = len(vectors) >= job.forest_vectors_min
-    if len(vectors) <= job.exact_vectors_max and not wants_forest:
+    wants_cells = wants_forest or len(vectors) >= job.cells_vectors_min
+    if len(vectors) <= job.exact_vectors_max and not wants_cells:
         return Tuning(EXACT)
-    signatures = np.concatenate(
-        [sieve.signatures(vectors[at : at + SIGN_ROWS].astype(np.float32)) for at in range(0, len(vectors), SIGN_ROWS)]
-    )
-    files.write_array(target / SIGNATURES_FILE, signatures)
-    kind, metric, forest = SIGNATURES, "", None
-    if wants_forest:
-        kind, metric = FOREST, job.metric or tuning.better_metric(vectors, job.seed)
+    if signatures is None:
+        signatures = _signed(vectors)
+    searched, metric = Searched(vectors, signatures), ""
+    if wants_cells:
+        searched = _celled(target, searched, job)
+    files.write_array(target / SIGNATURES_FILE, searched.signatures)
+    if wants_forest and searched.cells is not None:
+        centres = searched.cells.centres.view(np.float16)
+        metric = job.metric or tuning.better_metric(centres, job.seed)
         path = target / FOREST_FILE
-        tuning.grow(vectors, path, metric, n_trees=job.n_trees, threads=job.threads, seed=job.seed)
+        tuning.grow(centres, path, metric, n_trees=job.n_trees, threads=job.threads, seed=job.seed)
         files.sync(path)
-        forest = ForestReader(path, vectors.shape[1], metric)
-    inside = tuning.efforts(vectors, signatures, forest)
-    outside = None
-    if job.outside_queries:
-        outside = tuning.efforts(vectors, signatures, forest, np.load(job.outside_queries))
-    return Tuning(kind, metric, forest.tree_count if forest else 0, inside, outside)
+        searched = searched._replace(forest=ForestReader(path, vectors.shape[1], metric))
+    kind = FOREST if wants_forest else CELLS if wants_cells else SIGNATURES
+    outside = tuning.efforts(searched, np.load(job.outside_queries)) if job.outside_queries else None
+    trees = searched.forest.tree_count if searched.forest else 0
+    return Tuning(kind, metric, trees, tuning.efforts(searched), outside)
+
+
+def _signed(vectors: np.ndarray) -> np.ndarray:
+    parts = (vectors[start : start + SIGN_ROWS] for start in range(0, len(vectors), SIGN_ROWS))
+    return np.concatenate([sieve.signatures(wide(each)) for each in parts])
+
+
+def _celled(target: Path, rows: Searched, job: Job) -> Searched:
+    """Cells are made and written; signatures come to lie as they do."""
+    found = clustered(rows.vectors, job.vectors_per_cell, job.seed)
+    cells = write_cells(target, found.centres, found.cell_of)
+    return rows._replace(signatures=rows.signatures[cells.rows], cells=cells)

@@ -174,7 +174,7 @@ def _entries(
     everything, counts = np.unique(np.concatenate([buried, *(each.photo_ids for each in segments)]), return_counts=True)
     repeated = everything[counts > 1]
     found = [np.flatnonzero(np.isin(each.photo_ids, repeated)) for each in segments]
-    packed = np.frombuffer(b"".join(each.pack() for each in known.values()), np.uint8).reshape(-1, 21)
+    packed = np.frombuffer(Version.pack_many(known.values()), np.uint8).reshape(-1, 21)
     photo_ids = [each.photo_ids[rows] for each, rows in zip(segments, found, strict=True)]
     versions = [each.packed_versions(rows) for each, rows in zip(segments, found, strict=True)]
     origins = np.repeat(np.arange(len(segments) + 1), [*map(len, found), len(buried)])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from stream_app.errors import SegmentCorrupt
 from stream_app.index import files
@@ -16,7 +17,7 @@ from stream_app.index.effort import Tuning
 from stream_app.index.files import Fingerprint
 
 NAME = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,9 @@ class Manifest:
 def write(manifest: Manifest, directory: Path) -> Manifest:
     """Replace the folder's manifest in one step; returns it as written, with the time."""
     stamped = replace(manifest, written_at_ms=time.time_ns() // 1_000_000)
-    body = {"format": FORMAT, **asdict(stamped), "segments": [_record_to_json(each) for each in stamped.segments]}
-    text = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
+    body = {"format": FORMAT, **_to_json(stamped)}
     temporary = directory / f"{NAME}.tmp"
-    files.write_bytes(temporary, text.encode())
+    files.write_bytes(temporary, orjson.dumps({**body, "checksum": _checksum(body)}, option=orjson.OPT_INDENT_2))
     files.publish(temporary, directory / NAME)
     return stamped
 
@@ -76,15 +76,26 @@ def read(directory: Path) -> Manifest | None:
     """The folder's manifest, or None where there is none yet; raises SegmentCorrupt when it is damaged."""
     path = directory / NAME
     try:
-        body = json.loads(path.read_bytes())
+        body = orjson.loads(path.read_bytes())
         checksum = body.pop("checksum")
-        if checksum != _checksum(body) or body.pop("format") != FORMAT:
-            raise ValueError("another checksum or format")
+        if body["format"] != FORMAT:
+            raise ValueError(f"format {body['format']}, of another version; this one writes {FORMAT}")
+        if checksum != _checksum(body):
+            raise ValueError("another checksum")
+        del body["format"]
         return _from_json(body)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SegmentCorrupt(f"{path} is damaged", received=str(error), remedy=files.REMEDY) from None
+
+
+def _to_json(manifest: Manifest) -> dict[str, Any]:
+    body = {each.name: getattr(manifest, each.name) for each in fields(manifest)}
+    body["segments"] = [_record_to_json(each) for each in manifest.segments]
+    if known := manifest.tombstones:
+        body["tombstones"] = {"name": known.name, "count": known.count, "fingerprint": list(known.fingerprint)}
+    return body
 
 
 def _from_json(body: dict[str, Any]) -> Manifest:
@@ -111,4 +122,4 @@ def _record_from_json(body: dict[str, Any]) -> SegmentRecord:
 
 
 def _checksum(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()

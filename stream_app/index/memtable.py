@@ -1,4 +1,4 @@
-"""The memtable: the newest vectors, in memory, found by an exact scan the moment they are added."""
+"""The memtable: the newest vectors, in memory, found the moment they are added."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stream_app.index.sieve import COARSE_WORDS, WORDS, Sieve
 from stream_app.index.sweep import described
 from stream_app.versions import Version
 
@@ -19,6 +20,7 @@ class MemtableView(NamedTuple):
 
     photo_ids: np.ndarray  # int64 [rows]
     vectors: np.ndarray  # float16 [rows, dimensions]
+    sieve: Sieve
     died: np.ndarray  # uint64 [rows]
     versions: list[Version]
 
@@ -29,7 +31,7 @@ class MemtableView(NamedTuple):
 
     def described(self) -> np.ndarray:
         """As a source of `sweep`."""
-        return described(self.photo_ids, self.vectors, self.died)
+        return described(self.photo_ids, self.vectors, self.died, self.sieve)
 
     def version(self, row: int) -> Version:
         """The version of the photo in `row`."""
@@ -46,6 +48,8 @@ class Memtable:
     def __init__(self, dimensions: int, capacity: int = 1024) -> None:
         self._photo_ids = np.zeros(capacity, dtype=np.int64)
         self._vectors = np.zeros((capacity, dimensions), dtype=np.float16)
+        self._fine = np.zeros((capacity, WORDS), dtype=np.uint64)
+        self._coarse = np.zeros((COARSE_WORDS, capacity), dtype=np.uint64)
         self._died = np.full(capacity, ALIVE, dtype=np.uint64)
         self._versions: list[Version] = []
         self._row_of: dict[int, int] = {}
@@ -53,13 +57,15 @@ class Memtable:
     def __len__(self) -> int:
         return len(self._versions)
 
-    def add(self, photo_id: int, version: Version, vector: np.ndarray) -> None:
+    def add(self, photo_id: int, version: Version, vector: np.ndarray, signature: np.ndarray) -> None:
         """Append a row, its vector as float16; the photo's older row, if there is one here, must be killed first."""
         row = len(self._versions)
         if row == len(self._photo_ids):
             self._grow()
         self._photo_ids[row] = photo_id
         self._vectors[row] = vector
+        self._fine[row] = signature
+        self._coarse[:, row] = signature[:COARSE_WORDS]
         self._versions.append(version)
         self._row_of[photo_id] = row
 
@@ -83,11 +89,14 @@ class Memtable:
     def view(self) -> MemtableView:
         """The rows there are now."""
         rows = len(self._versions)
-        return MemtableView(self._photo_ids[:rows], self._vectors[:rows], self._died[:rows], self._versions)
+        sieve = Sieve(self._fine[:rows], self._coarse)
+        return MemtableView(self._photo_ids[:rows], self._vectors[:rows], sieve, self._died[:rows], self._versions)
 
     def _grow(self) -> None:
         # New arrays rather than resized ones: views that searches hold keep the old ones.
         room = len(self._photo_ids)
         self._photo_ids = np.concatenate([self._photo_ids, np.zeros(room, dtype=np.int64)])
         self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
+        self._fine = np.concatenate([self._fine, np.zeros_like(self._fine)])
+        self._coarse = np.concatenate([self._coarse, np.zeros_like(self._coarse)], axis=1)
         self._died = np.concatenate([self._died, np.full(room, ALIVE, dtype=np.uint64)])

@@ -14,15 +14,16 @@ class ShardSettings:
     recall: float = 0.95  # of the nearest that a search should find; budgets follow from what was measured
     memtable_vectors_max: int = 2_500  # more make the exact scan slower than all the rest of a search
     exact_vectors_max: int = 1_000  # segments up to this size are scanned without signatures
-    forest_vectors_min: int = 200_000  # fewer are scanned soon enough, and a forest costs far more to build
-    n_trees: int = 40  # of a large Annoy forest; more find better and take more disk and time to build
-    n_trees_min: int = 12  # of a small one, which is merged away before its trees have paid
-    vectors_per_tree: int = 4_000  # in between
+    cells_vectors_min: int = 30_000  # fewer are scanned soon enough by their signatures
+    vectors_per_cell: int = 64  # fewer make cells that fit closer, and more centres to look at
+    forest_vectors_min: int = 1_000_000  # centres of fewer are looked at sooner than a forest of them is walked
+    n_trees: int = 20  # of an Annoy forest; more find better and take more disk and time to build
     fan_out: int = 4  # segments of one tier that become one of the next
     tier_vectors: int = 1_000  # segments below fan_out times this size are the lowest tier
     dead_share_max: float = 0.25  # a segment with more dead rows is written anew
+    apart_vectors_min: int = 100_000  # fewer are written sooner than a process for it would have started
     build_threads: int = 1  # of a forest; background work must leave the machine to the searches
-    seed: int = 1  # of the forests, so that a rebuild is the same
+    seed: int = 1  # of cells and forests, so that a rebuild is the same
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,6 @@ def plan_merge(segments: Sequence[SegmentSummary], settings: ShardSettings) -> M
 def tier(live: int, settings: ShardSettings) -> int:
     """0 for the smallest segments; each tier holds segments `fan_out` times larger than the one below."""
     return max(0, math.floor(math.log(max(1, live) / settings.tier_vectors, settings.fan_out)))
-
-
-def trees_for(rows: int, settings: ShardSettings) -> int:
-    """How many trees a segment of so many rows gets."""
-    return min(settings.n_trees, max(settings.n_trees_min, rows // settings.vectors_per_tree))
 
 
 def _fullest_low_tier(segments: Sequence[SegmentSummary], settings: ShardSettings) -> list[SegmentSummary]:

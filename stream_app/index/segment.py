@@ -1,10 +1,12 @@
 """A segment: vectors that settled, in files that never change, mapped into memory.
 
-A folder with `photo_ids.npy` (int64 [rows], ascending: the row is the ordinal that Annoy knows),
+A folder with `photo_ids.npy` (int64 [rows], ascending: a row is a place in this order),
 `versions.npy` (uint8 [rows, 21], packed), `vectors.npy` (float16 [rows, dimensions]) and, by its size,
-`signatures.npy` (uint64 [rows, words]) and `forest.ann`.
+`signatures.npy` (uint64 [rows, words]), its cells (`cells.npy`, int32 [rows]: the rows cell by cell, the order in which
+signatures then lie; `cell_starts.npy`, int64 [cells + 1]; `centres.npy`, float16 [cells, dimensions]) and `forest.ann`,
+Annoy's forest of the centres.
 
-A search (`sweep`) walks the forest for candidates, or takes all rows where there is none, sifts them by signature, and
+A search (`sweep`) takes the rows of the nearest cells, or all rows where there are none, sifts them by signature, and
 looks at the vectors of the few that are left. A segment of few rows has vectors alone, and all of them are looked at.
 """
 
@@ -14,14 +16,15 @@ import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from stream_app.errors import SegmentCorrupt
 from stream_app.index import files, sieve
-from stream_app.index.closest import wish_for
-from stream_app.index.effort import EXACT, FOREST, NO_EFFORT, Tuning
+from stream_app.index.cells import Cells
+from stream_app.index.closest import wide, wish_for
+from stream_app.index.effort import CELLS, DEEDS, EXACT, FOREST, NO_EFFORT, Tuning
 from stream_app.index.forest_reader import ForestReader
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import ALIVE
@@ -30,9 +33,10 @@ from stream_app.versions import Version
 
 PHOTO_IDS, VERSIONS, VECTORS = "photo_ids.npy", "versions.npy", "vectors.npy"
 SIGNATURES_FILE, FOREST_FILE = "signatures.npy", "forest.ann"
+CELL_ROWS, CELL_STARTS, CENTRES = "cells.npy", "cell_starts.npy", "centres.npy"
 ROW_FILES = (PHOTO_IDS, VERSIONS, VECTORS)
 #: What makes a segment fast, and can be made anew from its rows.
-SPEED_FILES = (SIGNATURES_FILE, FOREST_FILE)
+SPEED_FILES = (SIGNATURES_FILE, CELL_ROWS, CELL_STARTS, CENTRES, FOREST_FILE)
 
 #: Answers of `Tuning.effort` that are remembered: the same few are asked for again and again.
 EFFORTS_KEPT: Final = 256
@@ -52,16 +56,23 @@ class Segment:
         self._versions = _mapped(directory / VERSIONS)
         self._packed = self._versions.reshape(-1).data
         self._vectors = _mapped(directory / VECTORS)
-        self._sieve = None if tuning.kind == EXACT else sieve.Sieve.of(_mapped(directory / SIGNATURES_FILE))
-        self._forest = (
-            ForestReader(directory / FOREST_FILE, dimensions, tuning.metric) if tuning.kind == FOREST else None
-        )
         self.died = np.full(len(self.photo_ids), ALIVE, dtype=np.uint64)
-        self.described = described(self.photo_ids, self._vectors, self.died, self._sieve, self._forest, in_order=True)
+        self._open_speed_files(directory, dimensions)
         self.effort = lru_cache(EFFORTS_KEPT)(tuning.effort)
         # Whoever opens a segment waits until everything is compiled and mapped, not whoever searches first.
-        least = (tuning.effort(1, 0.0) or NO_EFFORT)[:3]
+        least = (tuning.effort(1, 0.0) or NO_EFFORT)[:DEEDS]
         sweep(self.described[None], np.array([[1, *least, *least]]), wish_for(np.zeros(dimensions, np.float32)), 1)
+
+    def _open_speed_files(self, directory: Path, dimensions: int) -> None:
+        kind, self._sieve, self._cells, self._forest = self.tuning.kind, None, None, None
+        if kind != EXACT:
+            self._sieve = sieve.Sieve.of(_mapped(directory / SIGNATURES_FILE))
+        if kind in (CELLS, FOREST):
+            self._cells = read_cells(directory)
+        if kind == FOREST:
+            self._forest = ForestReader(directory / FOREST_FILE, dimensions, self.tuning.metric)
+        rows = self.photo_ids, self._vectors, self.died
+        self.described = described(*rows, self._sieve, self._cells, self._forest, in_order=True)
 
     def __len__(self) -> int:
         return len(self.photo_ids)
@@ -113,22 +124,70 @@ def open_segment(directory: Path, record: SegmentRecord, dimensions: int) -> Seg
     return Segment(directory, dimensions, record.tuning.exact() if impaired else record.tuning, impaired=impaired)
 
 
-def write_rows(directory: Path, photo_ids: np.ndarray, versions: np.ndarray, vectors: np.ndarray) -> None:
-    """Write rows, given in any order; `versions` are packed, uint8 [n, 21]."""
+class Source(NamedTuple):
+    """The rows of a segment that are written again."""
+
+    folder: Path
+    rows: np.ndarray  # int64 [n]
+    impaired: bool
+
+    @classmethod
+    def of(cls, folder: str, rows: str, impaired: bool) -> Source:
+        """Of a segment's folder and a .npy file of the rows."""
+        return cls(Path(folder), np.load(rows), impaired)
+
+    def read(self, name: str) -> np.ndarray:
+        """These rows of one of its files."""
+        return np.asarray(np.load(self.folder / name, mmap_mode="r")[self.rows])
+
+    def signatures(self) -> np.ndarray | None:
+        """uint64 [n, words]; None where there are none to be relied on."""
+        if self.impaired or not (self.folder / SIGNATURES_FILE).exists():
+            return None
+        known = np.load(self.folder / SIGNATURES_FILE, mmap_mode="r")
+        if not (self.folder / CELL_ROWS).exists():
+            return np.asarray(known[self.rows])
+        position_of = np.empty(len(known), np.int64)
+        position_of[np.load(self.folder / CELL_ROWS)] = np.arange(len(known))
+        return np.asarray(known[position_of[self.rows]])
+
+
+def write_rows(directory: Path, photo_ids: np.ndarray, versions: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Write rows, given in any order; `versions` are packed, uint8 [n, 21]. Says which of them comes where."""
     order = np.argsort(photo_ids)
     files.write_array(directory / PHOTO_IDS, photo_ids[order].astype(np.int64, copy=False))
     files.write_array(directory / VERSIONS, versions[order])
     files.write_array(directory / VECTORS, vectors[order].astype(np.float16, copy=False))
+    return order
 
 
-def gather_rows(target: Path, sources: Sequence[tuple[Path, np.ndarray]]) -> None:
-    """Write chosen rows of other segments: of each its folder, and the rows to keep (int64 [n])."""
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ROW_FILES}
-    for folder, rows in sources:
-        for name in ROW_FILES:
-            parts[name].append(np.load(folder / name, mmap_mode="r")[rows])
-    photo_ids, versions, vectors = (np.concatenate(parts[name]) for name in ROW_FILES)
-    write_rows(target, photo_ids, versions, vectors)
+def gather_rows(target: Path, sources: Sequence[Source]) -> np.ndarray:
+    """Write chosen rows of other segments; answers their signatures, uint64 [n, words]."""
+    photo_ids, versions, vectors = (np.concatenate([each.read(name) for each in sources]) for name in ROW_FILES)
+    order = write_rows(target, photo_ids, versions, vectors)
+    signatures = []
+    for each in sources:
+        known = each.signatures()
+        signatures.append(sieve.signatures(wide(each.read(VECTORS))) if known is None else known)
+    return np.asarray(np.concatenate(signatures)[order])
+
+
+def write_cells(directory: Path, centres: np.ndarray, cell_of: np.ndarray) -> Cells:
+    """Write the cells whose centres are float32 [cells, dimensions], and of which `cell_of` (int64 [rows]) has one."""
+    order = np.argsort(cell_of, kind="stable")
+    starts = np.searchsorted(cell_of[order], np.arange(len(centres) + 1))
+    files.write_array(directory / CELL_ROWS, order.astype(np.int32))
+    files.write_array(directory / CELL_STARTS, starts.astype(np.int64))
+    files.write_array(directory / CENTRES, centres.astype(np.float16))
+    return read_cells(directory)
+
+
+def read_cells(directory: Path) -> Cells:
+    """The cells of a segment."""
+    centres = _mapped(directory / CENTRES)
+    signatures = sieve.signatures(wide(centres))
+    rows, starts = _mapped(directory / CELL_ROWS), _mapped(directory / CELL_STARTS)
+    return Cells(rows, starts, centres.view(np.uint16), sieve.Sieve.of(signatures))
 
 
 def record_of(directory: Path, name: str, tuning: Tuning) -> SegmentRecord:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stream_app.errors import QueryRejected, VectorRejected
+from stream_app.index import sieve
+from stream_app.index.closest import wide
 from stream_app.index.folder import ShardFolder, bury_outdated
 from stream_app.index.manifest import Manifest
 from stream_app.index.memtable import Memtable
@@ -109,24 +111,22 @@ class Shard:
                 expected=f"{len(photo_ids)} versions and vectors, as many as photo ids",
                 received=f"{len(versions)} versions and {len(fit)} vectors",
             )
+        signatures = sieve.signatures(wide(fit))
         with self._lock:
             self._change()
             settled = self._settled_places(photo_ids)
-            return [self._add(*each, settled) for each in zip(photo_ids, versions, fit, strict=True)]
+            return [self._add(*each, settled) for each in zip(photo_ids, versions, fit, signatures, strict=True)]
 
     def remove(self, photo_id: int, version: Version) -> bool:
         """Remove a photo and remember when; False when `version` is not newer than what is known of it."""
+        return self.remove_many([photo_id], [version])[0]
+
+    def remove_many(self, photo_ids: Sequence[int], versions: Sequence[Version]) -> list[bool]:
+        """Like `remove` for each photo in turn."""
         with self._lock:
-            place = self._place(photo_id)
-            if not self._is_newer(photo_id, version, place):
-                return False
             self._change()
-            if place:
-                place.holder.kill(place.row, self._sequence)
-                self._count -= 1
-            self._tombstones[photo_id] = version
-            self._tombstone_changes += 1
-            return True
+            settled = self._settled_places(photo_ids)
+            return [self._remove(*each, settled) for each in zip(photo_ids, versions, strict=True)]
 
     def search(
         self,
@@ -213,7 +213,14 @@ class Shard:
         self._sequence += 1
         self._current = None
 
-    def _add(self, photo_id: int, version: Version, vector: np.ndarray, settled: dict[int, Place]) -> bool:
+    def _add(
+        self,
+        photo_id: int,
+        version: Version,
+        vector: np.ndarray,
+        signature: np.ndarray,
+        settled: dict[int, Place],
+    ) -> bool:
         place = self._unsettled_place(photo_id) or settled.get(photo_id)
         if not self._is_newer(photo_id, version, place):
             return False
@@ -222,7 +229,19 @@ class Shard:
         else:
             self._count += 1
             self._tombstone_changes += self._tombstones.pop(photo_id, None) is not None
-        self._memtables[-1].add(photo_id, version, vector)
+        self._memtables[-1].add(photo_id, version, vector, signature)
+        return True
+
+    def _remove(self, photo_id: int, version: Version, settled: dict[int, Place]) -> bool:
+        place = self._unsettled_place(photo_id) or settled.get(photo_id)
+        if not self._is_newer(photo_id, version, place):
+            return False
+        if place:
+            place.holder.kill(place.row, self._sequence)
+            settled.pop(photo_id, None)
+            self._count -= 1
+        self._tombstones[photo_id] = version
+        self._tombstone_changes += 1
         return True
 
     def _is_newer(self, photo_id: int, version: Version, place: Place | None) -> bool:

@@ -49,7 +49,7 @@ class Sieve(NamedTuple):
     """
 
     fine: np.ndarray  # uint64 [rows, WORDS]
-    coarse: np.ndarray  # uint64 [COARSE_WORDS, rows]
+    coarse: np.ndarray  # uint64 [COARSE_WORDS, rows or more]
 
     @classmethod
     def of(cls, known: np.ndarray) -> Sieve:
@@ -100,39 +100,49 @@ def ranks(known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, sough
 
 @cache
 def flips_for(dimensions: int) -> np.ndarray:
-    """Signs, float32 [blocks, ROUNDS, width]: a block gives a bit for each of its `width` dimensions."""
-    width = 1 << (dimensions - 1).bit_length()
+    """Signs, float32 [blocks, ROUNDS, high, wide]: a block gives a bit for each of its `high` x `wide` dimensions."""
+    bits = (dimensions - 1).bit_length()
+    high, wide = 1 << bits // 2, 1 << bits - bits // 2
     random = np.random.default_rng(1)
-    return random.choice(np.array([-1, 1], np.float32), (-(-BITS // width), ROUNDS, width))
+    return random.choice(np.array([-1, 1], np.float32), (-(-BITS // (high * wide)), ROUNDS, high, wide))
 
 
 @compiled(sums_in_any_order=True)
 def sign(vectors, flips, made):  # type: ignore[no-untyped-def]
     """`signatures` for compiled code, into zeros."""
-    blocks, rounds, width = flips.shape
-    words = made.shape[1]
-    rotated = np.empty(width, np.float32)
+    blocks, rounds, high, wide = flips.shape
+    words, width = made.shape[1], high * wide
+    rotated, turned = np.empty((high, wide), np.float32), np.empty((wide, high), np.float32)
+    numbers = rotated.reshape(-1)
     for row in range(len(vectors)):
         for block in range(blocks):
-            rotated[:] = 0
-            rotated[: vectors.shape[1]] = vectors[row]
+            numbers[:] = 0
+            numbers[: vectors.shape[1]] = vectors[row]
             for turn in range(rounds):
                 rotated *= flips[block, turn]
+                # Whole rows are added, so that the processor adds several numbers at once.
                 _hadamard(rotated)
-            for place in range(min(width, 64 * words - block * width)):
-                bit = block * width + place
-                made[row, bit >> 6] |= np.uint64(rotated[place] > 0) << np.uint64(bit & 63)
+                turned[:] = rotated.T
+                _hadamard(turned)
+                rotated[:] = turned.T
+            start = block * width
+            for bit in range(start, min(start + width, 64 * words), 64):
+                word = np.uint64(0)
+                for place in range(min(width, 64)):
+                    word |= np.uint64(numbers[bit - start + place] > 0) << np.uint64(place)
+                made[row, bit >> 6] |= word << np.uint64(bit & 63)
 
 
 @compiled(sums_in_any_order=True)
 def _hadamard(values):  # type: ignore[no-untyped-def]
-    """The Walsh-Hadamard transform in place, without its scale, which no sign depends on."""
+    """The Walsh-Hadamard transform of each column in place, without its scale, which no sign depends on."""
     half = 1
     while half < len(values):
         for start in range(0, len(values), 2 * half):
             for place in range(start, start + half):
-                one, other = values[place], values[place + half]
-                values[place], values[place + half] = one + other, one - other
+                for column in range(values.shape[1]):
+                    one, other = values[place, column], values[place + half, column]
+                    values[place, column], values[place + half, column] = one + other, one - other
         half *= 2
 
 
@@ -163,17 +173,17 @@ def sift_some(known, wanted, candidates, keep, reach, marks):  # type: ignore[no
 @compiled()
 def sift_all(known, wanted, keep, reach, marks):  # type: ignore[no-untyped-def]
     """`sift` among all rows, for compiled code."""
-    one, other = known.coarse[0], known.coarse[1]
+    one, other, count = known.coarse[0], known.coarse[1], len(known.fine)
     differences = marks.differences.view(np.uint8)
     bits = 64
     if reach < NEAR:  # few rows lie that near, and one word tells them
-        for row in range(len(one)):
+        for row in range(count):
             differences[row] = bit_count(one[row] ^ wanted[0])
     else:
         bits = 128
-        for row in range(len(one)):
+        for row in range(count):
             differences[row] = bit_count(one[row] ^ wanted[0]) + bit_count(other[row] ^ wanted[1])
-    promising = _nearest(differences, len(one), COARSE_TIMES * keep, bits, reach, marks.places)
+    promising = _nearest(differences, count, COARSE_TIMES * keep, bits, reach, marks.places)
     return sift_some(known, wanted, promising, keep, reach, marks)
 
 
@@ -181,7 +191,9 @@ def sift_all(known, wanted, keep, reach, marks):  # type: ignore[no-untyped-def]
 def _nearest(differences, count, keep, bits, reach, places):  # type: ignore[no-untyped-def]
     """Of the first `count` the places, int32, of the `keep` least differences and of their ties, within reach."""
     limit = _expected(bits, reach)
-    if bits > 64:  # many may lie within reach: how differences are spread is guessed from some, with room for chance
+    if (
+        bits > 64 and keep < count
+    ):  # many may lie within reach: how differences are spread is guessed from some, with room for chance
         step = 1 + count // SPREAD_ROWS
         spread = np.zeros(bits + 1, np.int32)
         for place in range(0, count, step):

@@ -9,11 +9,11 @@ import numpy as np
 
 from stream_app.index.best import ROW_BITS, Best
 from stream_app.index.closest import wish_for
-from stream_app.index.effort import NO_EFFORT, share_of
+from stream_app.index.effort import DEEDS, NO_EFFORT, share_of, usual_share_of
 from stream_app.index.memtable import MemtableView
 from stream_app.index.ranking import Allow, Hit, IdFilter
 from stream_app.index.segment import Segment
-from stream_app.index.sweep import sweep
+from stream_app.index.sweep import WITHIN_REACH, sweep
 
 EXACT_RECALL: Final = 1.0
 EFFORTS_KEPT: Final = 256
@@ -40,23 +40,25 @@ class Lineup:
         self._efforts: dict[tuple[int, int, float, bool], np.ndarray] = {}
 
     def efforts(self, memtables: int, k: int, recall: float, *, outside: bool) -> np.ndarray:
-        """How so many memtables, and then each segment, are asked, as `sweep` wants it."""
+        """How each segment, and then so many memtables, are asked, as `sweep` wants it."""
         wanted = (memtables, k, recall, outside)
         known = self._efforts.get(wanted)
         if known is None:
             if len(self._efforts) >= EFFORTS_KEPT:
                 self._efforts.clear()
             asked = [self._effort(each, k, recall, outside) for each in self.segments]
-            known = np.array([[k, *6 * [0]]] * memtables + asked, np.int64)
+            probes = 0 if recall >= EXACT_RECALL else WITHIN_REACH
+            newest = [k, *2 * (0, 0, probes, 0)]
+            known = np.array(asked + [newest] * memtables, np.int64).reshape(-1, 1 + 2 * DEEDS)
             self._efforts[wanted] = known
         return known
 
     def _effort(self, segment: Segment, k: int, recall: float, outside: bool) -> list[int]:
         if recall >= EXACT_RECALL:
-            return [k] + 6 * [0]
-        share = share_of(k, len(segment), self.rows)
-        first, again = (segment.effort(each, recall, outside=outside) or NO_EFFORT for each in (share, k))
-        return [share, *first[:3], *again[:3]]
+            return [k, *2 * DEEDS * [0]]
+        share, usual = share_of(k, len(segment), self.rows), usual_share_of(k, len(segment), self.rows)
+        first, again = (segment.effort(each, recall, outside=outside) or NO_EFFORT for each in (usual, k))
+        return [share, *first[:DEEDS], *again[:DEEDS]]
 
 
 class Snapshot:
@@ -66,9 +68,9 @@ class Snapshot:
         self.memtables = memtables
         self.segments = lineup.segments
         self.sequence = sequence
-        self._sources: list[MemtableView | Segment] = [*memtables, *lineup.segments]
+        self._sources: list[MemtableView | Segment] = [*lineup.segments, *memtables]
         self._lineup = lineup
-        described = [*(each.described() for each in memtables), *(each.described for each in lineup.segments)]
+        described = [*(each.described for each in lineup.segments), *(each.described() for each in memtables)]
         self._described = np.stack(described) if described else np.empty((0, 0), np.int64)
         self._rows = sum(len(each.photo_ids) for each in self._sources)
 

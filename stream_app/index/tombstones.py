@@ -21,7 +21,7 @@ def write(directory: Path, name: str, tombstones: Mapping[int, Version]) -> Tomb
         return None
     rows = np.zeros(len(tombstones), dtype=_ROW)
     rows["photo_id"] = list(tombstones)
-    rows["version"] = np.frombuffer(b"".join(each.pack() for each in tombstones.values()), np.uint8).reshape(-1, 21)
+    rows["version"] = np.frombuffer(Version.pack_many(tombstones.values()), np.uint8).reshape(-1, 21)
     files.write_array(directory / name, rows)
     files.sync(directory)
     return TombstoneRecord(name, len(rows), files.fingerprint(directory / name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,25 +12,57 @@ import numpy as np
 from annoy import AnnoyIndex
 
 from stream_app.index import sieve
-from stream_app.index.effort import KEPT_NS, MET_NS, NEIGHBOURS, RECALLS, SCANNED_NS, VISIT_NS, Effort, Efforts
+from stream_app.index.cells import EVERY_CENTRE, Cells, positions_near
+from stream_app.index.closest import wide
+from stream_app.index.effort import (
+    KEPT_NS,
+    LOOKED_AT_NS,
+    MET_NS,
+    NEIGHBOURS,
+    RECALLS,
+    SCANNED_NS,
+    VISIT_NS,
+    Effort,
+    Efforts,
+)
 from stream_app.index.forest_reader import LAYOUTS, ForestReader
-from stream_app.index.sieve import Sieve
+from stream_app.index.sieve import Marks, Sieve
 
 #: Queries of each kind; the standard error of a recall of .95 at ten neighbours is then about .012.
 QUERY_COUNT: Final = 64
 SCAN_ROWS: Final = 8_192
 SEARCH_K_STEPS: Final = tuple(round(100 * 1.5**step) for step in range(30))
+PROBES_STEPS: Final = tuple(sorted({round(2 ** (step / 2)) for step in range(40)}))
 KEPT_STEPS: Final = tuple(round(8 * 2 ** (step / 2)) for step in range(24))
+#: When cells hold so many of the neighbours, no more of them are tried.
+ENOUGH: Final = 0.998
 #: Rows and trees on which the metrics are compared.
 METRIC_ROWS, METRIC_TREES, METRIC_SEARCH_K = 10_000, 10, 500
 MUCH_BETTER: Final = 1.03
 
 
+class Searched(NamedTuple):
+    """A segment as far as searching it goes."""
+
+    vectors: np.ndarray  # float16 [rows, dimensions]
+    signatures: np.ndarray  # uint64 [rows, words], cell by cell where there are cells
+    cells: Cells | None = None
+    forest: ForestReader | None = None  # of the cells' centres
+
+    def positions(self, rows: np.ndarray) -> np.ndarray:
+        """Where the signatures of `rows` lie."""
+        if self.cells is None:
+            return rows
+        position_of = np.empty(len(self.vectors), np.int64)
+        position_of[self.cells.rows] = np.arange(len(self.vectors))
+        return np.asarray(position_of[rows])
+
+
 class _Question(NamedTuple):
     query: np.ndarray  # float32 [dimensions]
     signature: np.ndarray  # uint64 [words]
-    nearest: np.ndarray  # int64 [NEIGHBOURS[-1]]: rows, nearest first
-    itself: int  # the row that the query was taken from, or -1
+    nearest: np.ndarray  # int64 [NEIGHBOURS[-1]]: positions, nearest first
+    is_row: bool  # the query was taken from the rows
 
 
 class _Try(NamedTuple):
@@ -37,28 +70,28 @@ class _Try(NamedTuple):
 
     n_trees: int
     search_k: int
+    probes: int
     cost_ns: float
     ranks: np.ndarray  # int64 [questions, NEIGHBOURS[-1]]
 
 
-def efforts(
-    vectors: np.ndarray, signatures: np.ndarray, forest: ForestReader | None, queries: np.ndarray | None = None
-) -> Efforts:
+def efforts(searched: Searched, queries: np.ndarray | None = None) -> Efforts:
     """The least effort for each number of neighbours and each recall.
 
-    `vectors` are float16 [rows, dimensions]. Without `queries` (float32 [n, dimensions]) rows are asked for their
-    neighbours beside themselves.
+    Without `queries` (float32 [n, dimensions]) rows are asked for their neighbours beside themselves.
     """
-    questions = _questions(vectors, signatures, queries)
-    tries = list(_tries(questions, Sieve.of(signatures), forest))
-    return {k: _least(tries, k) for k in NEIGHBOURS if k < len(vectors)}
+    questions = _questions(searched, queries)
+    tries = list(_tries(questions, searched))
+    return {k: _least(tries, k) for k in NEIGHBOURS if k < len(searched.vectors)}
 
 
 def better_metric(vectors: np.ndarray, seed: int) -> str:
-    """The metric whose trees find more for the same budget, tried on some of the `vectors`."""
+    """The metric whose trees find more for the same budget, tried on some of the `vectors`, float16 [n, dimensions]."""
+    if len(vectors) <= QUERY_COUNT:
+        return "euclidean"
     random = np.random.default_rng(seed)
     some = vectors[np.sort(random.choice(len(vectors), min(METRIC_ROWS, len(vectors)), replace=False))]
-    questions = _questions(some, sieve.signatures(some.astype(np.float32)), None)
+    questions = _questions(Searched(some, sieve.signatures(wide(some))), None)
     found = {}
     with TemporaryDirectory() as folder:
         for metric in LAYOUTS:
@@ -82,16 +115,17 @@ def grow(vectors: np.ndarray, path: Path, metric: str, *, n_trees: int, threads:
     forest.save(str(path))
 
 
-def _questions(vectors: np.ndarray, signatures: np.ndarray, queries: np.ndarray | None) -> list[_Question]:
+def _questions(searched: Searched, queries: np.ndarray | None) -> list[_Question]:
+    vectors = searched.vectors
     if queries is None:
         rows = np.random.default_rng(0).choice(len(vectors), min(QUERY_COUNT, len(vectors)), replace=False)
-        asked, asked_signatures = vectors[rows].astype(np.float32), signatures[rows]
+        asked, signatures = vectors[rows].astype(np.float32), searched.signatures[searched.positions(rows)]
     else:
         rows = np.full(min(QUERY_COUNT, len(queries)), -1)
         asked = queries[:QUERY_COUNT].astype(np.float32)
-        asked_signatures = sieve.signatures(asked)
-    nearest = _nearest(vectors, asked, rows)
-    return [_Question(*each) for each in zip(asked, asked_signatures, nearest, rows.tolist(), strict=True)]
+        signatures = sieve.signatures(asked)
+    nearest = searched.positions(_nearest(vectors, asked, rows))
+    return [_Question(*each, queries is None) for each in zip(asked, signatures, nearest, strict=True)]
 
 
 def _nearest(vectors: np.ndarray, asked: np.ndarray, itself: np.ndarray) -> np.ndarray:
@@ -99,43 +133,81 @@ def _nearest(vectors: np.ndarray, asked: np.ndarray, itself: np.ndarray) -> np.n
     count = min(NEIGHBOURS[-1], len(vectors) - 1)
     scores, rows = np.empty((len(asked), 0), np.float32), np.empty((len(asked), 0), np.int64)
     for start in range(0, len(vectors), SCAN_ROWS):
-        part = asked @ vectors[start : start + SCAN_ROWS].astype(np.float32).T
+        part = asked @ wide(vectors[start : start + SCAN_ROWS]).T
         here = np.flatnonzero((itself >= start) & (itself < start + part.shape[1]))
         part[here, itself[here] - start] = -np.inf
-        scores = np.concatenate([scores, part], axis=1)
-        rows = np.concatenate([rows, np.broadcast_to(np.arange(start, start + part.shape[1]), part.shape)], axis=1)
-        best = np.argpartition(-scores, min(count, scores.shape[1] - 1), axis=1)[:, :count]
+        chosen = _best(part, count)
+        scores = np.concatenate([scores, np.take_along_axis(part, chosen, 1)], axis=1)
+        rows = np.concatenate([rows, chosen + start], axis=1)
+        best = _best(scores, count)
         scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
     return np.take_along_axis(rows, np.argsort(-scores, axis=1), 1)
 
 
-def _tries(questions: Sequence[_Question], known: Sieve, forest: ForestReader | None) -> Iterator[_Try]:
-    scan_ns = SCANNED_NS * len(known.fine)
-    yield _Try(0, 0, scan_ns, np.stack([_ranks(each, known, None) for each in questions]))
-    if forest is None:
+def _best(scores: np.ndarray, count: int) -> np.ndarray:
+    """int64 [questions, at most `count`]: where the highest are, in no order."""
+    first = max(0, scores.shape[1] - count)
+    if not first:
+        return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    return np.argpartition(scores, first, axis=1)[:, first:]
+
+
+def _tries(questions: Sequence[_Question], searched: Searched) -> Iterator[_Try]:
+    known, scan_ns = Sieve.of(searched.signatures), SCANNED_NS * len(searched.vectors)
+    yield _Try(0, 0, 0, scan_ns, np.stack([_ranks(each, known, None) for each in questions]))
+    if searched.cells is None:
         return
-    for n_trees in sorted({max(1, forest.tree_count // 2), forest.tree_count}):
+    yield from _cells_tried(questions, searched, searched.cells, 0, 0)
+    if searched.forest is None:
+        return
+    centres_ns, trees = SCANNED_NS * len(searched.cells.centres), searched.forest.tree_count
+    for n_trees in sorted({max(1, trees // 2), trees}):
         for search_k in SEARCH_K_STEPS:
-            walks = [forest.walk(each.query, search_k, n_trees) for each in questions]
-            cost_ns = VISIT_NS * float(np.mean([each.visits for each in walks])) + MET_NS * search_k
-            if cost_ns > scan_ns:
-                break  # looking at every signature finds more, and sooner
-            ranks = [_ranks(each, known, walk.candidates) for each, walk in zip(questions, walks, strict=True)]
-            yield _Try(n_trees, search_k, cost_ns, np.stack(ranks))
+            if MET_NS * search_k > centres_ns:
+                break  # looking at every centre's signature finds more, and sooner
+            yield from _cells_tried(questions, searched, searched.cells, n_trees, search_k)
+
+
+def _cells_tried(
+    questions: Sequence[_Question], searched: Searched, cells: Cells, n_trees: int, search_k: int
+) -> Iterator[_Try]:
+    """More and more cells, until all are looked into; the nearest centres are found in one way."""
+    cost_ns, mets = SCANNED_NS * len(cells.centres), [EVERY_CENTRE] * len(questions)
+    if n_trees:
+        assert searched.forest is not None
+        walks = [searched.forest.walk(each.query, search_k, n_trees) for each in questions]
+        cost_ns = VISIT_NS * float(np.mean([each.visits for each in walks])) + MET_NS * search_k
+        mets = [each.candidates for each in walks]
+    known, marks = Sieve(searched.signatures, np.empty((0, 0), np.uint64)), Marks.of(len(searched.vectors))
+    for probes in PROBES_STEPS:
+        ranks, looked_at = [], 0
+        for each, met in zip(questions, mets, strict=True):
+            positions = positions_near(cells, each.query, each.signature, met.copy(), probes, marks)
+            ranks.append(_ranks(each, known, positions))
+            looked_at += len(positions)
+        compared = LOOKED_AT_NS * looked_at / len(questions) + 2 * KEPT_NS * probes
+        tried = _Try(n_trees, search_k, probes, cost_ns + compared, np.stack(ranks))
+        yield tried
+        met_share = (tried.ranks < sieve.MISSED // 2).mean()
+        if met_share > ENOUGH or probes >= len(cells.centres) or 2 * probes > min(map(len, mets)) > 0:
+            return
 
 
 def _ranks(question: _Question, known: Sieve, candidates: np.ndarray | None) -> np.ndarray:
     ranks = sieve.ranks(known, question.signature, candidates, question.nearest)
-    return ranks if question.itself < 0 else ranks - 1  # it is always kept, and nobody else's neighbour
+    return ranks - 1 if question.is_row else ranks  # it is always kept, and nobody else's neighbour
 
 
 def _least(tries: Sequence[_Try], k: int) -> tuple[Effort, ...]:
     points = []
     for each in tries:
-        for kept in KEPT_STEPS:
+        found = (each.ranks[:, :k, None] <= np.array(KEPT_STEPS)).mean(axis=1)
+        # What was found by chance on these few queries is not promised.
+        recalls = found.mean(axis=0) - found.std(axis=0) / math.sqrt(len(found))
+        for kept, recall in zip(KEPT_STEPS, recalls.tolist(), strict=True):
             if kept >= k:
-                recall = float(np.mean(each.ranks[:, :k] <= kept))
-                points.append((each.cost_ns + KEPT_NS * kept, Effort(each.n_trees, each.search_k, kept, recall)))
+                effort = Effort(each.n_trees, each.search_k, each.probes, kept, recall)
+                points.append((each.cost_ns + KEPT_NS * kept, effort))
     points.sort()
     best = max(effort.recall for _, effort in points)
     wished = sorted({min(recall, best) for recall in RECALLS})

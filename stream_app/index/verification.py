@@ -18,7 +18,7 @@ from stream_app.index import files, manifest
 from stream_app.index.inspection import PartitionFolder, Rows, Say, read_array, read_rows, settled
 from stream_app.index.manifest import Manifest, SegmentRecord
 from stream_app.index.memtable import ALIVE
-from stream_app.index.segment import FOREST_FILE, SIGNATURES_FILE, VECTORS
+from stream_app.index.segment import CELL_ROWS, CELL_STARTS, CENTRES, SIGNATURES_FILE, VECTORS
 from stream_app.index.shard import Hit, Shard
 from stream_app.index.vectors import UNIT_TOLERANCE
 
@@ -135,10 +135,18 @@ class _Verifier:
             self._fault(folder, "its photo ids are not ascending, each once")
         if (first := self._first_bad_vector(vectors)) is not None:
             self._fault(folder / VECTORS, f"row {first} is not a finite vector of length 1")
-        if FOREST_FILE in record.files and SIGNATURES_FILE not in record.files:
-            self._fault(folder, "its forest has no signatures, as in a former version", "`sightline index compact`")
-        elif SIGNATURES_FILE in record.files and len(read_array(folder / SIGNATURES_FILE)) != record.rows:
+        if SIGNATURES_FILE in record.files and len(read_array(folder / SIGNATURES_FILE)) != record.rows:
             self._fault(folder / SIGNATURES_FILE, f"it has not {record.rows} rows")
+        if CELL_ROWS in record.files and not self._cells_hold_all(folder, record.rows):
+            self._fault(folder / CELL_ROWS, "its cells do not hold every row once", "`sightline index compact`")
+
+    def _cells_hold_all(self, folder: Path, rows: int) -> bool:
+        """Compiled code believes what these files say."""
+        held, starts, centres = (read_array(folder / name) for name in (CELL_ROWS, CELL_STARTS, CENTRES))
+        bounds = np.diff(starts, prepend=0, append=rows)
+        return bool(
+            np.array_equal(np.sort(held), np.arange(rows)) and (bounds >= 0).all() and bounds[[0, -1]].sum() == 0
+        ) and centres.shape == (len(starts) - 1, self._known.dimensions)
 
     def _first_bad_vector(self, vectors: np.ndarray) -> int | None:
         for start in range(0, len(vectors), SLICE_ROWS):

@@ -26,7 +26,7 @@ def main() -> None:
     """Write a forest and a segment without one, and search in both."""
     vectors = np.random.default_rng(0).standard_normal((2 * ROWS, DIMENSIONS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    settings = ShardSettings(exact_vectors_max=ROWS // 2, forest_vectors_min=ROWS, n_trees=2)
+    settings = ShardSettings(exact_vectors_max=ROWS // 2, cells_vectors_min=ROWS, forest_vectors_min=ROWS, n_trees=2)
     with TemporaryDirectory() as folder:
         shard = Shard(Path(folder), dimensions=DIMENSIONS, space_id="warm-up", settings=settings)
         for rows in (range(ROWS), range(ROWS, 2 * ROWS - 1)):

@@ -13,8 +13,9 @@ from stream_app.index.folder import ShardFolder
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import MemtableView
 from stream_app.index.merging import MergeProcesses
-from stream_app.index.policy import ShardSettings, trees_for
-from stream_app.index.segment import Segment, open_segment, write_rows
+from stream_app.index.policy import ShardSettings
+from stream_app.index.segment import SIGNATURES_FILE, Segment, open_segment, write_rows
+from stream_app.versions import Version
 
 #: In a staging folder: queries that lie outside of the vectors.
 QUERIES = "queries.npy"
@@ -32,17 +33,20 @@ class SegmentWriter:
     def seal(self, views: Sequence[MemtableView], sequence: int) -> SegmentRecord | None:
         """A segment of the rows that live at `sequence`; None when there are none."""
         living = [(view, np.flatnonzero(view.died > sequence)) for view in views]
-        packed = [view.versions[row].pack() for view, rows in living for row in rows]
-        if not packed:
+        versions = [view.versions[row] for view, rows in living for row in rows.tolist()]
+        if not versions:
             return None
         with self._folder.staging() as staging:
-            write_rows(
+            order = write_rows(
                 staging,
                 np.concatenate([view.photo_ids[rows] for view, rows in living]),
-                np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(len(packed), -1),
+                np.frombuffer(Version.pack_many(versions), dtype=np.uint8).reshape(len(versions), -1),
                 np.concatenate([view.vectors[rows] for view, rows in living]).astype(np.float16),
             )
-            return self._finished(staging, [], len(packed), metric="")
+            if len(versions) > self._settings.exact_vectors_max:
+                signatures = np.concatenate([view.sieve.fine[rows] for view, rows in living])
+                files.write_array(staging / SIGNATURES_FILE, signatures[order])
+            return self._finished(staging, [], len(versions), metric="")
 
     def merge(self, sources: Sequence[Segment], kept: Sequence[np.ndarray], metric: str) -> SegmentRecord | None:
         """A segment of the `kept` rows of each source; None when there are none.
@@ -53,12 +57,12 @@ class SegmentWriter:
         if not rows_kept:
             return None
         with self._folder.staging() as staging:
-            pairs = []
+            triples = []
             for number, (source, rows) in enumerate(zip(sources, kept, strict=True)):
                 chosen = staging / f"rows-{number}.npy"
                 files.write_array(chosen, rows)
-                pairs.append((str(self._folder.directory / source.name), str(chosen)))
-            return self._finished(staging, pairs, rows_kept, metric=metric)
+                triples.append((str(self._folder.directory / source.name), str(chosen), source.impaired))
+            return self._finished(staging, triples, rows_kept, metric=metric)
 
     def open(self, record: SegmentRecord | None) -> Segment | None:
         """The reader of a segment just written."""
@@ -70,7 +74,9 @@ class SegmentWriter:
         """End the processes that build forests."""
         self._processes.stop()
 
-    def _finished(self, staging: Path, sources: list[tuple[str, str]], rows: int, *, metric: str) -> SegmentRecord:
+    def _finished(
+        self, staging: Path, sources: list[tuple[str, str, bool]], rows: int, *, metric: str
+    ) -> SegmentRecord:
         chosen, queries = self._settings, ""
         if self._outside_queries is not None and len(self._outside_queries):
             queries = str(staging / QUERIES)
@@ -79,17 +85,18 @@ class SegmentWriter:
             target=str(staging),
             sources=sources,
             exact_vectors_max=chosen.exact_vectors_max,
+            cells_vectors_min=chosen.cells_vectors_min,
+            vectors_per_cell=chosen.vectors_per_cell,
             forest_vectors_min=chosen.forest_vectors_min,
-            n_trees=trees_for(rows, chosen),
+            n_trees=chosen.n_trees,
             threads=chosen.build_threads,
             seed=chosen.seed,
             metric=metric,
             outside_queries=queries,
         )
-        # Without a forest it is done sooner than a process has started.
-        work = finishing.run if rows < chosen.forest_vectors_min else self._processes.run
+        work = finishing.run if rows < chosen.apart_vectors_min else self._processes.run
         work(job)
-        for given in (*(rows_file for _, rows_file in sources), queries):
+        for given in (*(rows_file for _, rows_file, _ in sources), queries):
             if given:
                 files.remove(Path(given))
         return self._folder.finish(staging, finishing.take_tuning(staging))

@@ -45,10 +45,9 @@ class ShardStream(StreamPeer):
             self._shard.seal(self._changes)
 
     def remove(self, photo_ids: np.ndarray) -> None:
-        """One by one."""
+        """As a batch."""
         self._changes += 1
-        for photo_id in photo_ids.tolist():
-            self._shard.remove(photo_id, Version(self._changes, 1, 0, 0))
+        self._shard.remove_many(photo_ids.tolist(), [Version(self._changes, 1, 0, 0)] * len(photo_ids))
 
     def replace(self, photo_ids: np.ndarray, vectors: np.ndarray) -> None:
         """A newer version is a replacement."""
