@@ -58,9 +58,10 @@ async def index_batch(events: Sequence[EventT], room: IndexingRoom) -> None:
         _update_row(event, record, room)
     room.freshness.findable(record.version for _, record in arrivals if isinstance(record, PhotoEmbedded))
     await room.rows.confirmed()
-    for partition in {event.message.partition for event in events}:
-        here = [record for event, record in arrivals if event.message.partition == partition]
-        await room.labels.publish(partition, _changed(here, room))
+    by_partition: dict[int, list[EmbeddingRecord]] = {}
+    for event, record in arrivals:
+        by_partition.setdefault(event.message.partition, []).append(record)
+    await room.labels.publish({partition: _changed(here, room) for partition, here in by_partition.items()})
     await _reassert_deletions(arrivals, room)
     EMBEDDINGS_INDEXED.inc(len(arrivals))
 

@@ -106,10 +106,15 @@ class Vocabulary:
             known.append(form) if form else unknown.append(part)
 
     def suggestions(self, word: str, count: int = 3) -> list[str]:
-        """Frequent words that are spelt nearly so."""
+        """Frequent words that are spelt nearly so; those first of which two neighbouring letters changed places."""
+        word = word.lower()
+        # Two letters of three in the wrong place leave little that is alike, and yet it is one slip.
+        swapped = [word[:place] + word[place : place + 2][::-1] + word[place + 2 :] for place in range(len(word) - 1)]
+        meant = {form for each in swapped if (form := self.fold(each)) and self.rank_of[form] < SUGGEST_RANK_MAX}
         frequent = [each for each in self.words[:SUGGEST_RANK_MAX] if abs(len(each) - len(word)) <= 2]
-        near = difflib.get_close_matches(word.lower(), frequent, n=count, cutoff=0.75)
-        return [each.replace("_", " ") for each in near]
+        near = difflib.get_close_matches(word, frequent, n=count, cutoff=0.75)
+        found = dict.fromkeys([*sorted(meant, key=self.rank_of.__getitem__), *near])
+        return [each.replace("_", " ") for each in found][:count]
 
     @cached_property
     def _nearby(self) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from stream_app.live_index import LiveIndex
 from stream_app.records import PhotoRemoved, photo_key
 from stream_app.tables import RowTable
 from stream_app.uploads import UploadStore
-from stream_app.versions import KIND_CHANGED, KIND_DELETED, Version, version_of
+from stream_app.versions import BEFORE_ALL, KIND_CHANGED, KIND_DELETED, Version, version_of
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class AlbumChanges:
 
     def row(self, photo_id: int) -> PhotoRow | None:
         """The row of a photo that may be found; None when there is none, or a hidden one. Raises ServiceUnavailable."""
-        row = self._present_row(photo_id)
+        row = self.present_row(photo_id)
         return None if row is None or row.hidden else row
 
     def known_row(self, photo_id: int) -> PhotoRow:
         """The row of a photo, also a hidden one, for who knows its id; raises PhotoNotFound and ServiceUnavailable."""
-        row = self._present_row(photo_id)
+        row = self.present_row(photo_id)
         if row is None:
             raise PhotoNotFound(
                 f"There is no photo {photo_id}",
@@ -61,6 +61,26 @@ class AlbumChanges:
                 remedy="The album itself, at / or /api/photos, shows what there is.",
             )
         return row
+
+    def present_row(self, photo_id: int) -> PhotoRow | None:
+        """The row of a photo, also a hidden one, or None; raises ServiceUnavailable."""
+        if not self._room.index.was_ready:
+            raise ServiceUnavailable(
+                "The album is not open yet",
+                received="tables and shards that are being recovered",
+                remedy="Ask again in a moment.",
+            )
+        row = self._row_ahead(photo_id)
+        # The log may be ahead of the table, after a restart and just after a deletion.
+        if row is None or not row.known or self._room.index.is_removed(photo_id, row.upload_version):
+            return None
+        return row
+
+    def was_deleted(self, photo_id: int) -> bool:
+        """Whether a photo that is not present is known to have been deleted: it need not have come before that."""
+        row = self._row_ahead(photo_id) or PhotoRow(photo_id)
+        is_told = row.deletion_version > max(row.upload_version, BEFORE_ALL)
+        return is_told or self._room.index.is_removed(photo_id, row.upload_version)
 
     async def upload(self, image: bytes, file_name: str, metadata: dict[str, Any]) -> int:
         """Store the photo and tell the stream; the stream does the rest. Raises EventRejected."""
@@ -96,19 +116,6 @@ class AlbumChanges:
             async with self._changing(file.photo_id):
                 if self._is_deleted(file):
                     await asyncio.to_thread(self._room.uploads.forget, file.photo_id, file.path.as_uri())
-
-    def _present_row(self, photo_id: int) -> PhotoRow | None:
-        if not self._room.index.was_ready:
-            raise ServiceUnavailable(
-                "The album is not open yet",
-                received="tables and shards that are being recovered",
-                remedy="Ask again in a moment.",
-            )
-        row = self._row_ahead(photo_id)
-        # The log may be ahead of the table, after a restart and just after a deletion.
-        if row is None or not row.known or self._room.index.is_removed(photo_id, row.upload_version):
-            return None
-        return row
 
     def _deleted_files(self) -> list[PhotoFile]:
         return [file for file in scan_folder(self._room.uploads.root).photos if self._is_deleted(file)]

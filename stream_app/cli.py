@@ -35,6 +35,7 @@ _OF_THE_DISK = (
     errno.ENOTDIR,
     errno.EEXIST,
 )
+INDENT = " " * 4
 #: What says where a library writes, where it would, and our folder for it.
 _WRITERS = (("KERAS_HOME", "~/.keras", "keras"), ("MPLCONFIGDIR", "~/.config/matplotlib", "matplotlib"))
 
@@ -104,12 +105,16 @@ def worker() -> None:
     run_worker(Settings.from_environment())
 
 
-@main.command()
+@main.command(short_help="Send a folder of photos, or a file of events.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--watch", is_flag=True, help="Stay and follow the folder: new, changed and vanished files.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def publish(source: Path, watch: bool, quiet: bool) -> None:
-    """Send a folder of photos, or a JSONL file of events, to `photo-activity`; repeating it does no harm."""
+    """Send SOURCE, a folder of photos or a JSONL file of events, to Kafka; repeating it does no harm.
+
+    A line of the file is one event of a photo, a user, a gallery or a quest, as `photo-activity` and
+    `collection-activity` take them; /api/topics of a worker shows their schemas.
+    """
     from stream_app.publishing import publish as publish_source
 
     settings = with_running_services(Settings.from_environment())
@@ -134,7 +139,7 @@ def list_dead_letters() -> None:
     click.echo(_counted(len(letters), "dead letter"), err=True)
 
 
-@dead_letters.command("replay")
+@dead_letters.command("replay", short_help="Send every dead letter to where it came from.")
 def replay_dead_letters() -> None:
     """Send every dead letter to its source topic once more, in the order in which they came."""
     from stream_app.dead_letters import replay_dead_letters as replay
@@ -154,7 +159,8 @@ def show_settings() -> None:
 
     settings = Settings.from_environment()
     for each in fields(settings):
-        click.echo(f"SIGHTLINE_{each.name.upper()}={getattr(settings, each.name)}\n    {each.metadata['help']}")
+        click.echo(f"SIGHTLINE_{each.name.upper()}={getattr(settings, each.name)}")
+        click.echo(click.wrap_text(each.metadata["help"], 80, INDENT, INDENT))
 
 
 main.add_command(bundles)

@@ -40,11 +40,17 @@ def evaluate() -> None:
 evaluate.add_command(evaluate_space, SPACE)
 
 
-@evaluate.command("applications")
+@evaluate.command("applications", short_help="Judge galleries, quests and photographers.")
 @click.argument("collections", type=click.Path(path_type=Path))
 @click.argument("photos", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--bundle", type=click.Path(path_type=Path), help="The bundle to judge (default: the worker's).")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("evaluation"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("evaluation"),
+    show_default=True,
+    help="Folder of the report.",
+)
 @click.option("--cache", type=click.Path(path_type=Path), help="Where encoded photos are kept (default: below --out).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the sample of the album.")
 def applications(

@@ -33,11 +33,18 @@ _filters = (
     click.option("--label", multiple=True, help="Only photos with this label."),
     click.option("--user", "user_id", multiple=True, metavar="ID", help="Only photos of this photographer."),
     click.option("--exclude-user", multiple=True, metavar="ID", help="No photos of this photographer."),
-    click.option("--after", default="", metavar="TIME", help="As 2026-11-23T22:16:00Z, or milliseconds since 1970."),
-    click.option("--before", default="", metavar="TIME"),
-    click.option("--orientation", type=click.Choice(["landscape", "portrait", "square"])),
-    click.option("--min-width", type=click.IntRange(0, 1_000_000), default=0, metavar="PIXELS"),
-    click.option("--min-height", type=click.IntRange(0, 1_000_000), default=0, metavar="PIXELS"),
+    click.option(
+        "--after", default="", metavar="TIME", help="Uploaded then or later: 2026-11-23 or 2026-11-23T22:16:00Z, UTC."
+    ),
+    click.option("--before", default="", metavar="TIME", help="Uploaded earlier."),
+    click.option(
+        "--orientation",
+        type=click.Choice(["landscape", "portrait", "square"]),
+        metavar="WHICH",
+        help="Only landscape, portrait or square photos.",
+    ),
+    click.option("--min-width", type=click.IntRange(0, 1_000_000), default=0, metavar="PIXELS", help="None narrower."),
+    click.option("--min-height", type=click.IntRange(0, 1_000_000), default=0, metavar="PIXELS", help="None lower."),
     click.option("--min-score", type=click.FloatRange(-2, 2), help="No hits below it."),
 )
 _pages = (
@@ -59,7 +66,7 @@ def _asking(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return with_options
 
 
-@click.command()
+@click.command(short_help="Find photos for words, or like a photo's file.")
 @click.argument("words", nargs=-1)
 @click.option(
     "--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Search by this photo, too."
@@ -84,7 +91,7 @@ def related(photo_id: str, url: str | None, as_json: bool, **options: Any) -> No
     _print(answer, as_json, answer_tables.hits)
 
 
-@click.command()
+@click.command(short_help="Name what a photo shows.")
 @click.argument("photo")
 @_asking(_how_many)
 def classify(photo: str, k: int, url: str | None, as_json: bool) -> None:
@@ -99,8 +106,14 @@ def classify(photo: str, k: int, url: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("gallery_id", required=False)
 @click.option("--photo", "photo_ids", multiple=True, metavar="ID", help="Complete these instead; may be repeated.")
-@click.option("--method", type=click.Choice(["themes", "mean"]), default="themes", show_default=True)
-@click.option("--fold/--all", default=True, help="Leave out near-duplicates, or not.")
+@click.option(
+    "--method",
+    type=click.Choice(["themes", "mean"]),
+    default="themes",
+    show_default=True,
+    help="For each theme of the members in turn, or for the mean of them all.",
+)
+@click.option("--fold/--all", default=True, help="Leave near-duplicates out (the default), or not.")
 @_asking(_how_many, *_filters, _explain)
 def suggest(gallery_id: str | None, photo_ids: tuple[str, ...], url: str | None, as_json: bool, **options: Any) -> None:
     """Suggest photos that would complete the gallery GALLERY_ID."""
@@ -113,7 +126,7 @@ def suggest(gallery_id: str | None, photo_ids: tuple[str, ...], url: str | None,
     _print(answer, as_json, answer_tables.suggestions)
 
 
-@click.command()
+@click.command(short_help="Rank a quest's submissions, and flag what is off topic.")
 @click.argument("quest_id")
 @click.option("-k", type=click.IntRange(1, 1_000), default=100, show_default=True, help="How many.")
 @_asking(_explain)
@@ -124,10 +137,16 @@ def rank(quest_id: str, k: int, explain: bool, url: str | None, as_json: bool) -
     _print(answer, as_json, answer_tables.ranking)
 
 
-@click.command()
+@click.command(short_help="Find photographers for an assignment.")
 @click.argument("words", nargs=-1)
 @click.option("--photo", "photo_ids", multiple=True, metavar="ID", help="An example photo; may be repeated.")
-@click.option("--model", type=click.Choice(["best", "mean", "share"]), default="best", show_default=True)
+@click.option(
+    "--model",
+    type=click.Choice(["best", "mean", "share"]),
+    default="best",
+    show_default=True,
+    help="Score by the best five photos, by the mean of all, or by the share that suits.",
+)
 @click.option("--evidence", type=click.IntRange(0, 20), default=3, show_default=True, help="Photos with every name.")
 @click.option("--exclude-user", multiple=True, metavar="ID", help="Not this photographer.")
 @_asking(_how_many)
@@ -169,4 +188,4 @@ def _print(answer: Answer, as_json: bool, table: Callable[[Any, Console], None])
 
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=1))
     else:
-        table(answer, Console(highlight=False))
+        table(answer, answer_tables.console())

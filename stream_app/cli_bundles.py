@@ -25,7 +25,7 @@ LEFT_OUT_SHOWN = 5
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 
 
-@click.command()
+@click.command(short_help="Write a model bundle to a folder.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--vision", help="The network, by name, or as package.module:factory. Default: that of the default bundle."
@@ -63,12 +63,12 @@ def export(
     click.echo(f"The bundle is in {folder}; {folder / 'MODEL_CARD.md'} says what it is and how to use it.")
 
 
-@click.group()
+@click.group(short_help="Model bundles: list, verify, compare, build.")
 def bundles() -> None:
     """Model bundles: what lies on this machine, whether it is whole, and how two of them differ."""
 
 
-@bundles.command("build")
+@bundles.command("build", short_help="Build the default bundle.")
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 def build(folder: Path | None) -> None:
     """Build the default bundle in FOLDER, or where the worker looks for it."""
@@ -161,7 +161,7 @@ def verify(name: str | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-@bundles.command("compare")
+@bundles.command("compare", short_help="What two bundles see and find, and how quick they are.")
 @click.argument("first")
 @click.argument("second")
 @click.option("--photos", type=click.Path(path_type=Path), help="A folder of photos. Default: the starter album.")

@@ -33,7 +33,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="As JSON, for progr
 _quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
 
 
-@click.group("index")
+@click.group("index", short_help="The index on disk: inspect, verify, compact, rebuild.")
 def index() -> None:
     """The index on this machine's disk: what is there, whether it is sound, and making it anew."""
 
@@ -54,7 +54,7 @@ def inspect_index(numbers: tuple[int, ...], space: str | None, as_json: bool) ->
         _print_state(state)
 
 
-@index.command("verify")
+@index.command("verify", short_help="Look at every file and row, and measure the recall.")
 @_partitions
 @_space
 @click.option("--sample", type=click.IntRange(0), default=100, show_default=True, help="Queries for each partition.")
@@ -101,7 +101,7 @@ def compact_index(numbers: tuple[int, ...], space: str | None, quiet: bool) -> N
         )
 
 
-@index.command("rebuild")
+@index.command("rebuild", short_help="Build the index anew from the embeddings topic.")
 @_partitions
 @_quiet
 def rebuild_index(numbers: tuple[int, ...], quiet: bool) -> None:

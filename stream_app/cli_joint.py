@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 VECTORS_PER_CLASS_MAX = 15
 
 
-@click.command()
+@click.command(short_help="Judge every way from a photo to the words.")
 @click.argument("photos", type=click.Path(path_type=Path))
 @click.option("--bundle", type=click.Path(path_type=Path), help="The bundle to judge (default: the worker's).")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("evaluation"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("evaluation"),
+    show_default=True,
+    help="Folder of the report.",
+)
 @click.option("--splits", type=click.IntRange(0, 1000), default=20, show_default=True, help="Splits of the classes.")
 @click.option("--first-seed", type=int, default=0, show_default=True, help="The splits' seeds count from here.")
 @click.option("--targets", default="hypernyms", show_default=True, help="one_tag, many_tags or hypernyms.")

@@ -29,7 +29,7 @@ def lsh() -> None:
     """The hyperplanes of the LSH buckets."""
 
 
-@lsh.command()
+@lsh.command(short_help="Fit planes to the photos, fill their buckets, and switch.")
 @click.option(
     "--sample", type=click.IntRange(1_000, 200_000), default=20_000, show_default=True, help="Photos to fit planes to."
 )
@@ -57,9 +57,9 @@ def fit(sample: int, quiet: bool) -> None:
     )
 
 
-@lsh.command()
+@lsh.command(short_help="How full buckets are, and recall against candidates.")
 @click.argument("vectors", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("--tables", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option("--tables", type=click.IntRange(1, 64), default=8, show_default=True, help="Tables of buckets.")
 @click.option("--count", type=click.IntRange(1), default=100_000, show_default=True, help="Most vectors.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def report(vectors: Path | None, tables: int, count: int, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from stream_app.settings import Settings
 COUNT_MAX = 50_000
 
 
-@click.command()
+@click.command(short_help="Write the album for TensorBoard's projector.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--count", type=click.IntRange(1, COUNT_MAX), default=10_000, show_default=True, help="Most photos.")
 @click.option("--words", type=click.IntRange(0, COUNT_MAX), default=1_000, show_default=True, help="Most words.")

@@ -53,7 +53,7 @@ def report(as_json: bool) -> None:
         click.echo("Redis holds no photos of ours.")
 
 
-@redis_commands.command()
+@redis_commands.command(short_help="What is missing, stale or left over in Redis.")
 @_as_json
 @_quiet
 def verify(as_json: bool, quiet: bool) -> None:
@@ -61,7 +61,7 @@ def verify(as_json: bool, quiet: bool) -> None:
     _check(mend=False, as_json=as_json, quiet=quiet)
 
 
-@redis_commands.command()
+@redis_commands.command(short_help="Put right whatever differs from the embeddings topic.")
 @_as_json
 @_quiet
 def rebuild(as_json: bool, quiet: bool) -> None:
@@ -69,7 +69,7 @@ def rebuild(as_json: bool, quiet: bool) -> None:
     _check(mend=True, as_json=as_json, quiet=quiet)
 
 
-@redis_commands.command()
+@redis_commands.command(short_help="Remove layouts and spaces that nobody uses.")
 @click.option(
     "--idle-hours",
     type=float,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.joint_training import JointTraining, TaggedPhotos
 
 
-@click.command("joint")
+@click.command("joint", short_help="Train the projection from photos into the word space.")
 @click.argument("source", type=click.Path(path_type=Path, exists=True), required=False)
 @click.option("--topic", is_flag=True, help="Learn from the album's own photos and tags, as Kafka holds them.")
 @click.option("--photos-max", default=100_000, show_default=True, help="With --topic: the last so many photos.")
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle.")
 @click.option("--loss", default="bilinear", show_default=True, help="bilinear, ridge, cosine, hinge or prototypes.")
 @click.option("--targets", default="hypernyms", show_default=True, help="one_tag, many_tags or hypernyms.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Draws the tags that are held out.")
 @click.option("--log-dir", type=click.Path(path_type=Path), help="Write losses for TensorBoard here.")
 def joint(
     source: Path | None,

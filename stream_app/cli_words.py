@@ -40,8 +40,8 @@ _report = click.option("--report", type=click.Path(path_type=Path), help="Write 
 @click.option("--count", type=click.IntRange(1), help="With --stream: stop at so many photos with tags.")
 @click.option("--seconds", type=click.FloatRange(0), help="With --stream: stop after so long.")
 @_out
-@click.option("--dimensions", type=click.IntRange(2, 2000), default=200, show_default=True)
-@click.option("--epochs", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--dimensions", type=click.IntRange(2, 2000), default=200, show_default=True, help="Of a word's vector.")
+@click.option("--epochs", type=click.IntRange(1, 1000), default=20, show_default=True, help="Times through it all.")
 @click.option("--window", type=click.IntRange(1, 1000), default=5, show_default=True, help="Words to each side.")
 @click.option("--min-count", type=click.IntRange(1), default=2, show_default=True, help="Leave rarer words out.")
 @click.option("--words-max", type=click.IntRange(2), help="Leave the rarest words beyond so many out.")
@@ -56,7 +56,7 @@ _report = click.option("--report", type=click.Path(path_type=Path), help="Write 
 @click.option("--separator", help="What stands between the tags of a line, such as ','; default: lines are sentences.")
 @click.option("--paragraphs", is_flag=True, help="A sentence ends at an empty line, as in books, not with its line.")
 @click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="Threads; 1 repeats itself.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Draws what is random.")
 @_compare
 @_report
 @click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -102,7 +102,7 @@ def train_words(
     console.print(f"The words are in {target}")
 
 
-@click.command("words")
+@click.command("words", short_help="Judge and convert word vectors.")
 @click.argument("words")
 @_out
 @_compare

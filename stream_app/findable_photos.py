@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from stream_app.album import Photo
 from stream_app.catalogue import PhotoRow
 from stream_app.changes import AlbumChanges
+from stream_app.contract.photos import MissingState
 from stream_app.errors import PhotoNotFound
 from stream_app.live_album import LiveAlbum
 from stream_app.live_index import LiveIndex
@@ -41,6 +42,10 @@ class FindablePhotos:
             if self.row(photo_id) is not None and (vector := await self.index.vector(photo_id)) is not None:
                 found[photo_id] = vector
         return found
+
+    def states(self, photo_ids: Iterable[int], here: Container[int]) -> dict[str, MissingState]:
+        """What is the matter with those of the photos that are not `here`, which says what is findable."""
+        return {str(each): self.album.missing_state(each) for each in photo_ids if each not in here}
 
     async def example(self, photo_id: int, weight: float = 1.0) -> Example:
         """A photo as a part of a question; raises PhotoNotFound for one that is unknown or not embedded yet."""

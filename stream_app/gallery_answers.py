@@ -87,10 +87,12 @@ class GalleryAnswers:
 
     async def _answer(self, gallery: Gallery) -> GalleryAnswer:
         here = await self._room.photos.vectors(gallery.photo_ids)
+        states = self._room.photos.states(gallery.photo_ids, here)
         return GalleryAnswer(
             gallery_id=str(gallery.gallery_id),
             photo_ids=[str(each) for each in gallery.photo_ids],
-            waiting=[str(each) for each in gallery.photo_ids if each not in here],
+            waiting=list(states),
+            states=states,
         )
 
     async def _suggest(

@@ -16,6 +16,8 @@ from stream_app.settings import Settings
 #: Largest message that is sent, the broker's usual limit.
 MESSAGE_BYTES_MAX = 1_048_576
 REQUEST_TIMEOUT_MS = 15_000
+#: How the cluster id of a broker begins that `sightline up` started: its clients know its quirks by that.
+PRIVATE_CLUSTER = "sightline-up-"
 
 
 def bootstrap(settings: Settings) -> list[str]:

@@ -20,8 +20,9 @@ from stream_app.contract.operations import BY_NAME
 from stream_app.contract.values import Answer
 from stream_app.errors import ServiceUnavailable, SightlineError
 from stream_app.query_messages import TIMEOUT_MS
+from stream_app.running import with_running_services
 from stream_app.settings import Settings
-from stream_app.topics import queries_topic, reply_topic, reply_topic_prefix
+from stream_app.topics import queries_topic, recognised, reply_topic, reply_topic_prefix
 
 #: How long a reply may be under way once it is written.
 GRACE_SECONDS = 5.0
@@ -43,14 +44,16 @@ class ProblemAnswered(SightlineError):
 class KafkaQueries:
     """Asks over Kafka; `async with KafkaQueries("kafka://host:9092") as queries: await queries.ask("search", q="dog")`.
 
+    Without an address it asks where the commands do: at SIGHTLINE_BROKER_URL, or else at the private broker of the
+    `sightline up` that runs on the same SIGHTLINE_DATA_DIR.
+
     All callers may share one topic for replies, which is made where it is missing: each reads one partition of it,
     and leaves alone what answers others. Give `reply_topic` a name of your own, behind the worker's prefix, where
     others must not read along.
     """
 
-    def __init__(self, broker: str | Settings, *, topic_prefix: str = "", reply_topic: str = "") -> None:
-        given = broker if isinstance(broker, Settings) else None
-        self._settings = given or Settings(broker_url=str(broker), topic_prefix=topic_prefix)
+    def __init__(self, broker: str | Settings = "", *, topic_prefix: str = "", reply_topic: str = "") -> None:
+        self._settings = broker if isinstance(broker, Settings) else _settings(broker, topic_prefix)
         self._reply_topic = reply_topic or reply_topic_prefix(self._settings)
         self._partition = 0
         self._waiting: dict[str, asyncio.Queue[dict[str, Any]]] = {}
@@ -59,6 +62,7 @@ class KafkaQueries:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as running:
+            self._settings = await recognised(self._settings)
             count = await reply_topic(self._settings, self._reply_topic)
             self._partition = random.randrange(count)
             # A reply should not wait for others to fill a fetch, nor a request for others to fill a batch.
@@ -137,6 +141,13 @@ class KafkaQueries:
             correlation_id = dict(record.headers).get("correlation_id", b"").decode(errors="replace")
             if (arrivals := self._waiting.get(correlation_id)) is not None:
                 arrivals.put_nowait(orjson.loads(record.value))
+
+
+def _settings(broker_url: str, topic_prefix: str) -> Settings:
+    if broker_url:
+        return Settings(broker_url=broker_url, topic_prefix=topic_prefix)
+    given = {"topic_prefix": topic_prefix} if topic_prefix else {}
+    return with_running_services(Settings.from_environment(None, **given))
 
 
 async def _joined(arrivals: asyncio.Queue[dict[str, Any]]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import numpy as np
 
 from models.space import Space
 from models.words import Vocabulary
-from stream_app.album import Photo, PhotoPoint
+from stream_app.album import Photo, PhotoPoint, PhotoState
 from stream_app.catalogue import Failure, PhotoRow
 from stream_app.changes import AlbumChanges
+from stream_app.contract.photos import MissingState
 from stream_app.errors import ServiceUnavailable
 from stream_app.live_index import LiveIndex
 from stream_app.metrics import PHOTOS_FINDABLE
@@ -77,6 +78,14 @@ class LiveAlbum:
         """The photo without its words, at once; None where there is none."""
         row = self._room.changes.row(photo_id)
         return None if row is None else self._as_photo(row, [])
+
+    def missing_state(self, photo_id: int) -> MissingState:
+        """Why a photo that is not findable is not."""
+        row = self._room.changes.present_row(photo_id)
+        if row is None:
+            return "gone" if self._room.changes.was_deleted(photo_id) else "unknown"
+        state = self._state(row)
+        return "queued" if state == "findable" else state  # by its row alone: its vector is on the way
 
     def label_names(self, row: PhotoRow) -> list[str]:
         """What the network calls a photo, the likeliest first."""
@@ -146,7 +155,6 @@ class LiveAlbum:
         return sorted(known, reverse=True)
 
     def _as_photo(self, row: PhotoRow, words: list[tuple[str, float]]) -> Photo:
-        reason = self._reason(row)
         return Photo(
             photo_id=row.photo_id,
             url=row.url,
@@ -157,8 +165,8 @@ class LiveAlbum:
             height_px=row.height_px,
             labels=self._room.space.labels(row.label_indices, row.label_scores, len(row.label_indices)),
             words=words,
-            state="failed" if reason else "hidden" if row.hidden else "findable" if row.findable else "queued",
-            reason=reason,
+            state=self._state(row),
+            reason=self._reason(row),
             time_ms=row.upload_version.time_ms,
         )
 
@@ -170,6 +178,11 @@ class LiveAlbum:
                 words = self._room.space.nearest_words(joint_embedding, WORDS_SHOWN)
                 points.append(PhotoPoint(replace(photo, words=words), joint_embedding, vector))
         return points
+
+    def _state(self, row: PhotoRow) -> PhotoState:
+        if self._reason(row):
+            return "failed"
+        return "hidden" if row.hidden else "findable" if row.findable else "queued"
 
     def _reason(self, row: PhotoRow) -> str | None:
         """Why the present upload could not be embedded; None when that is not so, or not known yet."""

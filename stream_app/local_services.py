@@ -193,7 +193,7 @@ def _tansu_command(port: int, _folder: Path) -> list[str]:
         *(_tansu_binary(), "broker", "--silent", "--storage-engine", "memory://tansu/"),
         *("--listener-url", address, "--advertised-listener-url", address),
         # Its log begins empty at every start; whoever kept offsets must see that it is another log.
-        *("--cluster-id", f"sightline-{uuid.uuid4().hex}"),
+        *("--cluster-id", f"{kafka.PRIVATE_CLUSTER}{uuid.uuid4().hex}"),
     ]
 
 

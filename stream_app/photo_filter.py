@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from stream_app.catalogue import PhotoRow
-from stream_app.contract.searching import PhotoFilter
+from stream_app.contract.searching import TIME_EXPECTED, PhotoFilter
 from stream_app.contract.values import id_of
 from stream_app.errors import QueryRejected
 from stream_app.tag_index import folded, folded_tags
@@ -15,6 +16,7 @@ from stream_app.tag_index import folded, folded_tags
 #: A photo is square when its sides differ by less than this share.
 SQUARE_TOLERANCE = 0.05
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Labels = Callable[[PhotoRow], list[str]]
 
@@ -77,13 +79,15 @@ def time_ms(text: str, name: str) -> int | None:
         return int(text)
     try:
         moment = datetime.fromisoformat(text.strip().upper())
+        if _DATE.fullmatch(text.strip()):
+            moment = moment.replace(tzinfo=UTC)
         if moment.tzinfo is None:
             raise ValueError("no time zone")
         return (moment - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise QueryRejected(
             f"{name} cannot be used",
-            expected="RFC 3339 with an offset, as 2026-11-23T22:16:00Z, or milliseconds since 1970",
+            expected=TIME_EXPECTED,
             received=repr(text[:40]),
             remedy="Say which time zone it is in: add Z for UTC, and write a + as %2B in an address.",
         ) from None

@@ -28,8 +28,8 @@ Changed = Mapping[int, PhotoEmbedded | None]
 class Labels(Protocol):
     """Where the labels of photos go."""
 
-    async def publish(self, partition: int, changed: Changed) -> None:
-        """Return when the labels of these photos are durable."""
+    async def publish(self, changed: Mapping[int, Changed]) -> None:
+        """Return when the labels of these photos, by partition, are durable."""
         ...
 
 
@@ -39,12 +39,21 @@ class LabelLog:
     def __init__(self, topic: str, space: Space, producer: LazyProducer) -> None:
         self._topic, self._space, self._producer = topic, space, producer
 
-    async def publish(self, partition: int, changed: Changed) -> None:
+    async def publish(self, changed: Mapping[int, Changed]) -> None:
         """Return when the broker has confirmed them all; raises KafkaError, ServiceUnavailable."""
-        records = [each for each in changed.values() if each is not None]
-        values = dict(
-            zip([each.photo_id for each in records], await asyncio.to_thread(self._values, records), strict=True)
+        records = [each for photos in changed.values() for each in photos.values() if each is not None]
+        texts = await asyncio.to_thread(self._values, records)
+        values = dict(zip([each.photo_id for each in records], texts, strict=True))
+        # Beside each other: the private broker takes a batch at a time of each partition. And all of them to the end,
+        # whatever becomes of one, so that none is under way any more when they are tried again.
+        sent = await asyncio.gather(
+            *(self._send(partition, photos, values) for partition, photos in changed.items()), return_exceptions=True
         )
+        for each in sent:
+            if isinstance(each, BaseException):
+                raise each
+
+    async def _send(self, partition: int, changed: Changed, values: Mapping[int, bytes]) -> None:
         messages = [(photo_key(photo_id), values.get(photo_id)) for photo_id in changed]
         await self._producer.send_all(self._topic, partition, messages)
 
@@ -58,7 +67,7 @@ class LabelLog:
 class NoLabels:
     """For a worker that keeps no such topic."""
 
-    async def publish(self, partition: int, changed: Changed) -> None:
+    async def publish(self, changed: Mapping[int, Changed]) -> None:
         """Nothing is written."""
 
 

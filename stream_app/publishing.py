@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -17,15 +18,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stream_app.activity import (
-    Event,
-    PhotoDeleted,
-    PhotoUploaded,
-    UserDeleted,
-    event_key,
-    event_to_json,
-    parse_event,
-)
+from stream_app.activity import Event, PhotoDeleted, PhotoUploaded, event_key, event_to_json, parse_event
 from stream_app.collection_events import CollectionEvent, parse_collection_event
 from stream_app.errors import EventRejected, ServiceUnavailable, SettingsError
 from stream_app.folders import FolderScan, PhotoFile, event_time_ms, require_photos, scan_folder, watch_folder
@@ -43,7 +36,7 @@ _WORDS_MAX = 20
 
 @dataclass(frozen=True)
 class PublishReport:
-    """How many photos or events were sent, how many of these were unchanged, deletions, and files left out."""
+    """How many photos of a folder were sent, how many of these were unchanged, deletions, and files left out."""
 
     sent: int = 0
     unchanged: int = 0
@@ -60,7 +53,21 @@ class PublishReport:
         return PublishReport(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
-async def publish(settings: Settings, source: Path, *, watch: bool = False, progress: bool = True) -> PublishReport:
+@dataclass(frozen=True)
+class EventsReport:
+    """How many events of a file were sent, by their types: one that deletes a user deletes any number of photos."""
+
+    sent: Mapping[str, int]
+
+    def __str__(self) -> str:
+        count = sum(self.sent.values())
+        kinds = ", ".join(f"{self.sent[kind]:,} {kind}" for kind in sorted(self.sent))
+        return f"{count:,} {'event' if count == 1 else 'events'} sent: {kinds}"
+
+
+async def publish(
+    settings: Settings, source: Path, *, watch: bool = False, progress: bool = True
+) -> PublishReport | EventsReport:
     """Send what `source`, a folder or a JSONL file, holds; with `watch` follow the folder until cancelled.
 
     Returns when the broker has all of it. Raises SettingsError when there is nothing that can be sent,
@@ -170,24 +177,23 @@ class _Folder:
             self._console.print(f"left out: {len(new) - _WORDS_MAX:,} more")
 
 
-async def _publish_events(settings: Settings, source: Path, progress: bool) -> PublishReport:
+async def _publish_events(settings: Settings, source: Path, progress: bool) -> EventsReport:
     """All lines are looked at before the first is sent: a file is sent whole or not at all."""
     count = await asyncio.to_thread(_check_events, source)
     time_ms = event_time_ms(source.stat(), _now_ms())
-    report = PublishReport()
+    kinds = Counter[str]()
     async with activity_sender(settings) as sender:
         with _bar(Console(stderr=True), "Publishing", count, progress) as delivered:
             for _, line in _lines(source):
                 event = _parse(line)
                 value = line if event.time_ms is not None else _dated(line, time_ms)
-                deleted = isinstance(event, PhotoDeleted | UserDeleted)
+                kinds[orjson.loads(line)["type"]] += 1
                 if isinstance(event, CollectionEvent):
                     await sender.send_collection(event.collection_id, value, delivered)
                 else:
                     await sender.send(event_key(event), value, delivered)
-                report += PublishReport(sent=not deleted, deleted=deleted)
             await sender.confirmed()
-    return report
+    return EventsReport(kinds)
 
 
 def _require_events(source: Path, watch: bool) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from stream_app.contract.near_names import did_you_mean
 from stream_app.contract.problems import Problem, problem_of
 from stream_app.errors import RequestMalformed, SightlineError
 
@@ -188,12 +189,14 @@ def _asked(each: object, also: Set[str] = frozenset()) -> Asked:
 
 def _check_names(fields: Mapping[str, object], known: Set[str]) -> None:
     if unknown := sorted(set(fields) - known):
-        raise _rejected(f"there is no field {unknown[0][:40]!r}", ", ".join(sorted(known)), unknown[0])
+        inner = "What the operation takes stands in request." if "request" in known else None
+        remedy = did_you_mean(unknown[0], known) or inner
+        raise _rejected(f"there is no field {unknown[0][:40]!r}", ", ".join(sorted(known)), unknown[0], remedy)
 
 
-def _rejected(problem: str, expected: str, received: object) -> RequestMalformed:
+def _rejected(problem: str, expected: str, received: object, remedy: str | None = None) -> RequestMalformed:
     shown = received if isinstance(received, str) else repr(received)
-    return RequestMalformed(problem, expected=expected, received=shown[:60])
+    return RequestMalformed(problem, expected=expected, received=shown[:60], remedy=remedy)
 
 
 def _first(headers: Mapping[str, bytes], names: Sequence[str]) -> bytes | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from stream_app.contract.near_names import did_you_mean
 from stream_app.contract.operations import BY_NAME, Handlers
 from stream_app.contract.problems import Problem, problem_of, status_of, unforeseen_problem
 from stream_app.contract.reading import request_from_json
@@ -81,6 +82,7 @@ class QueryDesk:
                 "there is no such operation",
                 expected=", ".join(self._handlers),
                 received=repr(asked.operation)[:60],
+                remedy=did_you_mean(asked.operation, self._handlers),
             )
         request = request_from_json(operation.request, asked.request)
         if image := getattr(request, "image", b""):

@@ -52,7 +52,7 @@ class QuestAnswers:
 
     async def quest(self, request: QuestRequest) -> QuestAnswer:
         """The brief and the submissions; raises CollectionNotFound."""
-        return _answer(self._room.collections.quest(id_of(request.quest_id, "quest_id")))
+        return await self._answer(self._room.collections.quest(id_of(request.quest_id, "quest_id")))
 
     async def set_quest_brief(self, request: QuestBriefRequest) -> QuestAnswer:
         """Begin a quest, or change what it asks for; raises QueryRejected and UnknownWords."""
@@ -66,7 +66,7 @@ class QuestAnswers:
                 await query_vector(self._room.space, question.phrases, [])  # words that nobody knows are no brief
         event = BriefChanged("quest", quest_id, None, words=request.q, example_photo_ids=tuple(examples))
         await self._room.collections.publish([event])
-        return _answer(self._room.collections.quest(quest_id))
+        return await self._answer(self._room.collections.quest(quest_id))
 
     async def submit_to_quest(self, request: QuestPhotosRequest) -> QuestAnswer:
         """Submit photos; answers when that is durable. Photos that come later count once they are there."""
@@ -103,6 +103,7 @@ class QuestAnswers:
         ranking = await asyncio.to_thread(rank_submissions, brief.vector, submitted, sample, examples=examples)
         again = {each.photo_id: len(each.again) for each in quest.submissions}
         order = list(vectors)
+        states = self._room.photos.states((each.photo_id for each in quest.submissions), vectors)
         shown = [
             self._shown(each, order, again[each.photo_id], photo)
             for each in ranking.judged
@@ -113,7 +114,8 @@ class QuestAnswers:
         return QuestRankingAnswer(
             submissions=shown,
             threshold=None if ranking.threshold is None else rounded(ranking.threshold),
-            waiting=[str(each.photo_id) for each in quest.submissions if each.photo_id not in vectors],
+            waiting=list(states),
+            states=states,
             took_ms=round((time.perf_counter() - began) * 1000, 2),
         )
 
@@ -121,7 +123,18 @@ class QuestAnswers:
         quest_id = self._room.collections.quest(id_of(request.quest_id, "quest_id")).quest_id
         photo_ids = dict.fromkeys(id_of(each, "photo_ids") for each in request.photo_ids)
         await self._room.collections.publish([event(quest_id, each) for each in photo_ids])
-        return _answer(self._room.collections.quest(quest_id))
+        return await self._answer(self._room.collections.quest(quest_id))
+
+    async def _answer(self, quest: Quest) -> QuestAnswer:
+        submissions = [each.photo_id for each in quest.submissions]
+        named = [*submissions, *quest.example_photo_ids]
+        return QuestAnswer(
+            quest_id=str(quest.quest_id),
+            q=quest.words,
+            photo_ids=[str(each) for each in quest.example_photo_ids],
+            submissions=[str(each) for each in submissions],
+            states=self._room.photos.states(named, await self._room.photos.vectors(named)),
+        )
 
     def _shown(self, judged: Judged, order: list[int], again: int, photo: Photo) -> Submission:
         original = None if judged.repeats is None else str(order[judged.repeats.place])
@@ -177,12 +190,3 @@ def _reason(judged: Judged, original: str | None) -> str:
         return "too little of the album is known to tell"
     chance = f"{judged.on_topic:.0%} likely to be what the brief asks for"
     return chance if judged.verdict != quest_ranking.OFF_TOPIC else f"off topic: {chance}"
-
-
-def _answer(quest: Quest) -> QuestAnswer:
-    return QuestAnswer(
-        quest_id=str(quest.quest_id),
-        q=quest.words,
-        photo_ids=[str(each) for each in quest.example_photo_ids],
-        submissions=[str(each.photo_id) for each in quest.submissions],
-    )

@@ -14,7 +14,7 @@ from stream_app import kafka
 from stream_app.collection_events import collection_key
 from stream_app.records import photo_key
 from stream_app.settings import Settings
-from stream_app.topics import activity_topic, collections_topic, create_topics, topic_specs
+from stream_app.topics import activity_topic, collections_topic, create_topics, recognised, topic_specs
 
 IN_FLIGHT_MAX = 500
 
@@ -62,6 +62,7 @@ class ActivitySender:
 @asynccontextmanager
 async def activity_sender(settings: Settings) -> AsyncIterator[ActivitySender]:
     """A sender, once the topics are there as they should be: a broker would make them with the wrong partitions."""
+    settings = await recognised(settings)
     needed = activity_topic(settings), collections_topic(settings)
     specs = [each for each in topic_specs(settings, "") if each.name in needed]
     await create_topics(settings, specs)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -134,6 +134,13 @@ async def log_id(settings: Settings) -> str:
     """The broker's cluster id: offsets mean nothing in another cluster."""
     async with _admin(settings) as admin:
         return str((await admin.describe_cluster())["cluster_id"])
+
+
+async def recognised(settings: Settings) -> Settings:
+    """The same settings, which say so where the broker at this address is a private one of some `sightline up`."""
+    if settings.embedded_broker or not (await log_id(settings)).startswith(kafka.PRIVATE_CLUSTER):
+        return settings
+    return replace(settings, embedded_broker=True)
 
 
 def _activity(settings: Settings, name: str) -> TopicSpec:

@@ -1,7 +1,7 @@
 """What Schemathesis is told beyond the document: photos that can be decoded, and ids and words that there are.
 
 An id or a word is put only in the place of one that the document allows: a request stays as right or as wrong as it
-was.
+was. A worker that is not ready for a moment is asked again, as it asks to be.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import io
 import os
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
+import requests
 import schemathesis
 from hypothesis import strategies as st
 from PIL import Image
+from schemathesis.core.transport import Response
 
 KINDS = {
     "image/jpeg": "JPEG",
@@ -29,6 +32,7 @@ WORDS = ("red", "green^2 blue", '"yellow"', "blue - red")
 COLOURS = ("red", "green", "blue", "yellow")
 PHOTO_IDS = os.environ.get("SIGHTLINE_TEST_PHOTO_IDS", "42").split(",")
 COLLECTION_IDS = ("1", "2", "3")
+TIMES_ASKED_AGAIN = 30
 
 
 def photo(colour: tuple[int, ...], kind: str) -> bytes:
@@ -104,3 +108,19 @@ def flatmap_query(_: Any, given: Any) -> st.SearchStrategy:
 def flatmap_body(_: Any, given: Any) -> st.SearchStrategy:
     """Ids and words of a JSON body."""
     return with_known(given)
+
+
+@schemathesis.hook
+def after_call(_: Any, case: Any, response: Response) -> None:
+    """Ask again where the worker says when to: the answer that comes then is checked, and so is one that never comes.
+
+    On a machine with much else to do the broker may take a worker for dead, and its partitions away for a moment.
+    """
+    for _again in range(TIMES_ASKED_AGAIN):
+        if response.status_code != 503 or "retry-after" not in response.headers:
+            return
+        time.sleep(float(response.headers["retry-after"][0]))
+        with requests.Session() as session:
+            answered = Response.from_requests(session.send(response.request), response.verify)
+        for name in Response.__slots__:
+            setattr(response, name, getattr(answered, name))

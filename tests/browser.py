@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from album_process import START_SECONDS_MAX, WAIT_SECONDS_MAX, AlbumProcess, colour_folder, until
+from album_process import STARVED_SECONDS_MAX, WAIT_SECONDS_MAX, AlbumProcess, colour_folder, until
 
 from stream_app.settings import Settings
 
@@ -113,7 +113,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(f"there is no {CHROMIUM} here: apt-get install chromium, or set SIGHTLINE_CHROMIUM")
     # Chromium refuses root its sandbox, and containers seldom have what the sandbox needs.
     with playwright.sync_playwright() as running:
-        timeout_ms = START_SECONDS_MAX * 1000
+        timeout_ms = STARVED_SECONDS_MAX * 1000
         browser = running.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=timeout_ms)
         yield browser
         browser.close()
@@ -131,7 +131,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
         viewport = {"width": width_px, "height": HEIGHTS_PX.get(width_px, 800)}
         context = chromium.new_context(viewport=viewport, **options)
         contexts.append(context)
-        context.set_default_timeout(WAIT_SECONDS_MAX * 1000)
+        context.set_default_timeout(2 * WAIT_SECONDS_MAX * 1000)
         context.add_init_script(LISTEN)
         seen = Visit(context.new_page(), url)
         seen.page.goto(url, wait_until="domcontentloaded")

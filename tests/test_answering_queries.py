@@ -111,11 +111,12 @@ class TestWhoIsAnswered:
     async def test_a_message_that_is_wrong_is_answered_with_what_is_wrong(self, caller: Caller) -> None:
         """As far as it says whom to answer."""
         await caller.ask(b"\xffno json")
-        await caller.ask({"operation": "fly", "request": {}})
+        await caller.ask({"operation": "serach", "request": {}})
         await caller.ask(SEARCH | {"requests": [SEARCH]})
 
         replies = await caller.replied()
         assert [each["problem"]["status"] for each in replies] == [400, 400, 400]
+        assert "Did you mean search?" in [each["problem"]["remedy"] for each in replies]
         assert {each["correlation_id"] for each in replies} == {"7"}
         assert await caller.buried() == []
 
@@ -168,11 +169,14 @@ class TestTime:
         assert (reply["problem"]["status"], caller.failing.asked) == (503, 0)
 
     async def test_what_takes_too_long_is_given_up(self, caller: Caller) -> None:
-        """After the time that its caller waits."""
-        await caller.ask({"operation": "photos", "request": {}, "timeout_ms": 200})
-        [reply] = await caller.replied()
+        """After the time that its caller waits; one who waits too little for it to be begun waits longer next time."""
+        for timeout_ms in (200, 2_000, 20_000):
+            if not caller.failing.asked:
+                await caller.ask({"operation": "photos", "request": {}, "timeout_ms": timeout_ms})
+        replies = await caller.replied()
 
-        assert (reply["problem"]["status"], caller.failing.asked) == (503, 1)
+        assert {each["problem"]["status"] for each in replies} == {503}
+        assert caller.failing.asked == 1
 
 
 class TestMany:

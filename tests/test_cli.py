@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -40,12 +42,37 @@ def test_libraries_keep_out_of_the_home_folder(tmp_path: Path, monkeypatch: pyte
     assert os.environ["KERAS_HOME"] == f"{tmp_path}/data/keras" and "MPLCONFIGDIR" not in os.environ
 
 
-def test_every_command_says_what_it_is_for() -> None:
-    """Also those within groups."""
-    waiting = [(main, ["sightline"])]
+def commands() -> list[Any]:
+    """Every command with its name, also those within groups."""
+    found: list[Any] = []
+    waiting: list[tuple[click.Command, str]] = [(main, "sightline")]
     while waiting:
-        command, names = waiting.pop()
-        assert command.help, names
-        waiting += [
-            (each, [*names, name]) for name, each in getattr(command, "commands", {}).items() if not each.hidden
-        ]
+        command, name = waiting.pop()
+        found.append(pytest.param(command, name, id=name))
+        inner = getattr(command, "commands", {}).items()
+        waiting += [(each, f"{name} {below}") for below, each in inner if not each.hidden]
+    return found
+
+
+@pytest.mark.parametrize(("command", "name"), commands())
+class TestHelp:
+    def test_every_command_and_every_option_says_what_it_is_for(self, command: click.Command, name: str) -> None:
+        options = [each for each in command.params if isinstance(each, click.Option)]
+
+        assert command.help
+        assert [each.name for each in options if not each.help] == []
+
+    def test_it_can_be_read_in_eighty_columns(self, command: click.Command, name: str) -> None:
+        """No line is longer, and none of a list of commands is cut off."""
+        context = click.Context(command, info_name=name, terminal_width=80, max_content_width=80)
+        lines = command.get_help(context).splitlines()
+
+        assert max(map(len, lines)) <= 80
+        assert [each for each in lines if each.endswith("...") and not each.startswith("Usage")] == []
+
+
+def test_settings_can_be_read_in_eighty_columns() -> None:
+    """What each is for, that is; a value is as long as it is."""
+    lines = CliRunner().invoke(main, ["settings"]).output.splitlines()
+
+    assert {len(line) <= 80 for line in lines if line.startswith(" ")} == {True}

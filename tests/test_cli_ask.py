@@ -63,7 +63,9 @@ class FixedAnswers:
         submission = collections.Submission(
             **fields, topic="off", duplicate_of="6", resubmitted=3, reason="not a [boat]"
         )
-        return collections.QuestRankingAnswer(submissions=[submission], threshold=0.2, waiting=["1"], took_ms=1.0)
+        return collections.QuestRankingAnswer(
+            submissions=[submission], threshold=0.2, waiting=["1"], states={"1": "gone"}, took_ms=1.0
+        )
 
     async def photographers(self, request: Any) -> collections.PhotographersAnswer:
         self.asked.append(request)
@@ -86,7 +88,7 @@ async def run(tmp_path: Path, desk: FixedAnswers) -> Any:
         url = str(client.make_url("/"))
 
         async def run_command(*arguments: str) -> Result:
-            environment = {"SIGHTLINE_DATA_DIR": str(tmp_path), "COLUMNS": "160"}
+            environment = {"SIGHTLINE_DATA_DIR": str(tmp_path)}
             command = [*arguments, "--url", url]
             return await asyncio.to_thread(CliRunner().invoke, main, command, env=environment)
 
@@ -131,7 +133,7 @@ class TestTables:
     async def test_a_ranking_flags_what_is_off_topic_and_what_is_there_already(self, run: Any) -> None:
         result = await run("rank", "3")
 
-        for part in ("off", "not a [boat]", "6", "off topic below 0.200", "1 submissions are not findable"):
+        for part in ("off", "not a [boat]", "6", "off topic below 0.200", "not findable: 1 gone"):
             assert part in result.output
 
     async def test_photographers_come_with_evidence(self, run: Any, desk: FixedAnswers) -> None:

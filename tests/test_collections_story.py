@@ -59,6 +59,7 @@ class TestCollections:
         self._a_list_that_is_saved_nowhere_is_completed(album)
         self._a_quest_is_ranked_and_explained(album)
         self._photographers_come_with_evidence(album)
+        self._what_is_not_there_any_more_says_so(album, tmp_path)
 
     def _a_gallery_is_completed_live(self, album: AlbumProcess) -> None:
         assert album.status("/api/galleries/5") == 404
@@ -118,3 +119,28 @@ class TestCollections:
             assert all(name.startswith("red") for name in names(first["evidence"])) and len(first["evidence"]) == 2
         only = album.ask("POST", "/api/assignments/photographers", {"q": "red", "exclude_user": ["12"]})
         assert [each["user_id"] for each in only["photographers"]] == ["13"]
+
+    def _what_is_not_there_any_more_says_so(self, album: AlbumProcess, tmp_path: Path) -> None:
+        here, deleted, hidden = ids("green-0.png", "green-1.png", "green-2.png")
+        album.ask("POST", "/api/galleries/8/photos", {"photo_ids": [here, deleted, hidden, "77"]})
+        album.ask("PUT", "/api/quests/8", {"q": "green", "photo_ids": [hidden]})
+        album.ask("POST", "/api/quests/8/submissions", {"photo_ids": [here, deleted, "77"]})
+        assert album.get("/api/galleries/8")["states"] == {"77": "unknown"}
+
+        album.send("DELETE", f"/api/photos/{deleted}")
+        hiding = {"type": "photo.visibility_changed", "photo_id": hidden, "visibility": "hidden"}
+        album.run("publish", str(write_events(tmp_path / "hiding.jsonl", [hiding])))
+        until(lambda: album.get(f"/api/photos/{hidden}")["state"] == "hidden", what="the hiding")
+
+        gallery, quest, ranking = (
+            album.get(f"/api/{each}") for each in ("galleries/8", "quests/8", "quests/8/ranking")
+        )
+        assert gallery["photo_ids"] == [here, deleted, hidden, "77"]
+        assert gallery["waiting"] == [deleted, hidden, "77"]
+        assert gallery["states"] == {deleted: "gone", hidden: "hidden", "77": "unknown"}
+        assert quest["states"] == {deleted: "gone", "77": "unknown", hidden: "hidden"}
+        assert quest["submissions"] == [here, deleted, "77"]
+        assert ranking["states"] == {deleted: "gone", "77": "unknown"}
+        assert album.get("/api/galleries/8/suggestions?k=40&fold=0")["members"] == 1
+        assert hidden not in {hit["photo_id"] for hit in album.get("/api/galleries/8/suggestions?k=40&fold=0")["hits"]}
+        assert {hit["url"] != "" for hit in album.get(f"/api/photos/{hidden}/related?k=3")["hits"]} == {True}

@@ -137,6 +137,39 @@ class TestTheRequest:
         with pytest.raises(RequestMalformed, match=r"there is no parameter 'K'; expected some of .*min_score"):
             request_from_texts(SearchRequest, {"q": ["dog"], "K": ["1"]})
 
+    @pytest.mark.parametrize(
+        ("name", "operation", "meant"),
+        [
+            ("K", "search", "k"),
+            ("words", "search", "q"),
+            ("words", "set_quest_brief", "q"),
+            ("example_photo_ids", "set_quest_brief", "photo_ids"),
+            ("limit", "related", "k"),
+            ("tags", "search", "tag"),
+            ("minScore", "search", "min_score"),
+            ("exlude_user", "photographers", "exclude_user"),
+            ("photo_id", "add_to_gallery", "photo_ids"),
+            ("since", "search", "after"),
+            ("offset", "search", "cursor"),
+        ],
+    )
+    def test_with_a_field_that_nobody_knows_is_told_which_was_meant(
+        self, name: str, operation: str, meant: str
+    ) -> None:
+        """The same in other letters, what it is called elsewhere, and slips."""
+        kind = BY_NAME[operation].request
+        with pytest.raises(RequestMalformed) as caught:
+            request_from_json(kind, good(kind) | {name: "7"})
+
+        assert caught.value.remedy == f"Did you mean {meant}?"
+
+    @pytest.mark.parametrize("name", ["xyzzy", "", "_", "x" * 100_000])
+    def test_with_a_field_that_is_like_none_is_told_nothing_wrong(self, name: str) -> None:
+        with pytest.raises(RequestMalformed) as caught:
+            request_from_json(SearchRequest, {"q": "dog", name: 1})
+
+        assert caught.value.remedy is None and said(caught.value)
+
     def test_gives_nothing_twice(self) -> None:
         """Neither within an address, nor in a path and a body."""
         with pytest.raises(RequestMalformed, match="q is given 2 times"):

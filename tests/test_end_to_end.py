@@ -264,12 +264,12 @@ class TestKilled:
 
     def test_a_worker_killed_in_the_middle_ends_in_the_same_state(self, mortal):
         """Photo for photo as if nothing had happened."""
-        until(lambda: mortal.photo_count() >= 20, what="some photos")
+        mortal.until_some_findable(20)
         mortal.end_worker(signal.SIGKILL)
         state = self.album_of(mortal, 160)
         mortal.end_worker(signal.SIGKILL)
 
-        assert self.album_of(mortal, 160) == state
+        until(lambda: self.album_of(mortal, 160) == state, what="the same album")
 
     def album_of(self, mortal, count):
         """The whole album, once all is listed: rows come a moment after the index that `photos` counts."""
@@ -292,7 +292,7 @@ class TestKilled:
 
     def test_a_worker_told_to_stop_in_the_middle_stops_and_goes_on_later(self, mortal):
         """It waits for no event that nobody works on any more, and loses none."""
-        until(lambda: mortal.photo_count() >= 20, what="some photos")
+        mortal.until_some_findable(20)
         mortal.end_worker(signal.SIGTERM)
 
         mortal.until_findable(160)
@@ -300,7 +300,7 @@ class TestKilled:
     def test_a_killed_encoder_is_replaced(self, worker, tmp_path):
         """Its batch is encoded again by the next one."""
         worker.run("publish", str(colour_folder(tmp_path / "photos", 40)))
-        until(lambda: worker.photo_count() >= 20, what="some photos")
+        worker.until_some_findable(20)
         os.kill(_encoder_of(worker.process.pid), signal.SIGKILL)
         worker.until_findable(160)
 

@@ -27,6 +27,13 @@ from stream_app.web.document_views import event_schemas
 from stream_app.web.ops_views import OpsViews
 
 DOCUMENT = openapi_document(OPERATIONS)
+#: What is said of the score of each.
+RANKED = {
+    "PhotoHit": ["cosine", "tags"],
+    "Suggestion": ["cosine"],
+    "Submission": ["cosine"],
+    "Photographer": ["no cosine"],
+}
 PROBES = {"/healthz", "/livez", "/readyz", "/metrics"}
 
 
@@ -96,6 +103,13 @@ class TestTheDocument:
                 assert {each["name"] for each in given if each["in"] == "path"} == set(re.findall(r"\{(\w+)\}", path))
                 assert all(each["required"] for each in given if each["in"] == "path")
                 assert all(each["schema"] for each in given)
+
+    def test_says_of_every_ranked_thing_what_its_score_is(self) -> None:
+        """A cosine where it is one, also of a photo with tags, and none for photographers."""
+        schemas = DOCUMENT["components"]["schemas"]
+        said = {name: schemas[name]["properties"]["score"].get("description", "") for name in RANKED}
+
+        assert {name: re.findall(r"no cosine|cosine|tags", text) for name, text in said.items()} == RANKED
 
     def test_says_of_no_answer_that_a_field_may_be_missing_only_because_it_has_a_default(self) -> None:
         """Every field is there; only what was not asked for is left out."""

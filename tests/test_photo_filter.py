@@ -38,6 +38,8 @@ def allows(row: PhotoRow = ROW, **asked: Any) -> bool:
         ({"exclude_user": [13]}, {"exclude_user": [12]}),
         ({"after": "1000000"}, {"after": "1000001"}),
         ({"before": "1970-01-01T00:16:41Z"}, {"before": "1970-01-01T01:16:40+01:00"}),
+        ({"after": "1970-01-01"}, {"after": "1970-01-02"}),
+        ({"before": " 1970-01-02 "}, {"before": "1970-01-01"}),
         ({"orientation": "landscape"}, {"orientation": "square"}),
         ({"min_width": 640}, {"min_width": 641}),
         ({"min_height": 480}, {"min_height": 481}),
@@ -66,7 +68,7 @@ def test_a_photo_of_nobody_is_found_unless_somebody_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["yesterday", "2026-13-01T00:00:00Z", "2026-01-01", "2026-01-01T00:00:00", "-5", "1e9"]
+    "text", ["yesterday", "2026-13-01T00:00:00Z", "2026-02-30", "2026-W01-1", "2026-01-01T00:00:00", "-5", "1e9"]
 )
 def test_a_time_that_is_none_is_refused(text: str) -> None:
     """It says what to write."""

@@ -46,6 +46,18 @@ def embedded(photo_id: int, space: Space) -> PhotoEmbedded:
     return PhotoEmbedded(photo_id, version, "file:///a.png", "", 1, 1, image_embedding, labels, scores)
 
 
+class TogetherProducer(LazyProducer):
+    """A producer that sends nothing before it was asked to for so many partitions."""
+
+    def __init__(self, settings: Settings, partitions: int) -> None:
+        super().__init__(settings, max_batch_size=LABEL_BATCH_BYTES)
+        self._all_are_here = asyncio.Barrier(partitions)
+
+    async def send_all(self, *where_and_what: Any) -> None:
+        await self._all_are_here.wait()
+        await super().send_all(*where_and_what)
+
+
 class TestAWorker:
     """A real one, in a process of its own."""
 
@@ -93,7 +105,7 @@ class TestTheLog:
         await topics.create_topics(log_settings, topics.topic_specs(log_settings, space.vision_id))
         producer = LazyProducer(log_settings, max_batch_size=LABEL_BATCH_BYTES)
         await LabelLog(topics.labels_topic(log_settings), space, producer).publish(
-            1, {7: embedded(7, space), 8: None, 9: embedded(9, space)}
+            {1: {7: embedded(7, space), 8: None}, 2: {9: embedded(9, space)}, 3: {}}
         )
         said = await newest(log_settings)
         await producer.stop()
@@ -101,6 +113,18 @@ class TestTheLog:
         assert said["8"] is None
         assert said["7"] is not None and said["7"]["version"] == {"time_ms": 8, "partition": 0, "offset": 8}
         assert said["9"] is not None and said["9"]["space_id"] == space.space_id
+
+    async def test_no_partition_waits_for_another(self, log_settings: Settings, tiny_bundle: Path) -> None:
+        """Each is begun before any is done."""
+        space = Space.load(tiny_bundle)
+        await topics.create_topics(log_settings, topics.topic_specs(log_settings, space.vision_id))
+        producer = TogetherProducer(log_settings, partitions=3)
+        photos = {each: {each: embedded(each, space)} for each in range(3)}
+        await asyncio.wait_for(LabelLog(topics.labels_topic(log_settings), space, producer).publish(photos), 60)
+        said = await newest(log_settings)
+        await producer.stop()
+
+        assert said.keys() == {"0", "1", "2"}
 
     def test_many_photos_get_the_words_that_each_gets_alone(self, tiny_bundle: Path) -> None:
         """One product of matrices, and many."""

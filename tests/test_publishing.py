@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from stream_app.activity import Event, PhotoDeleted, PhotoUploaded, parse_event
 from stream_app.collection_events import CollectionDeleted, PhotoEntered, parse_collection_event
 from stream_app.errors import EventRejected, ServiceUnavailable, SettingsError
 from stream_app.folders import folder_photo_id
-from stream_app.publishing import PublishReport, _Folder, publish
+from stream_app.publishing import EventsReport, PublishReport, _Folder, publish
 from stream_app.roots import PublishedRoots
 from stream_app.settings import Settings
 from stream_app.topics import activity_topic, collections_topic, create_topics, topic_specs
@@ -174,7 +175,9 @@ class TestEvents:
         deletion = {"type": "photo.deleted", "photo_id": "8", "time": 6}
         source = write_lines(tmp_path / "events.jsonl", UPLOAD, b"", deletion, b"  ")
 
-        assert await publish(log_settings, source, progress=False) == PublishReport(sent=1, deleted=1)
+        assert await publish(log_settings, source, progress=False) == EventsReport(
+            {"photo.uploaded": 1, "photo.deleted": 1}
+        )
         assert {each.photo_id for each in await sent(log_settings)} == {7, 8}
 
     async def test_events_of_collections_go_to_their_own_topic(self, log_settings: Settings, tmp_path: Path) -> None:
@@ -182,7 +185,8 @@ class TestEvents:
         added = {"type": "gallery.photo_added", "gallery_id": 9, "photo_id": 7}
         source = write_lines(tmp_path / "events.jsonl", UPLOAD, added, {"type": "quest.deleted", "quest_id": 9})
 
-        assert await publish(log_settings, source, progress=False) == PublishReport(sent=3)
+        report = await publish(log_settings, source, progress=False)
+        assert str(report) == "3 events sent: 1 gallery.photo_added, 1 photo.uploaded, 1 quest.deleted"
         assert {each.photo_id for each in await sent(log_settings)} == {7}
         records = [each async for each in kafka.read_topic(log_settings, collections_topic(log_settings))]
         events = [parse_collection_event(each.value, each.key) for each in records]
@@ -191,6 +195,21 @@ class TestEvents:
             (CollectionDeleted, "quest", 9),
         ]
         assert {each.time_ms for each in events} == {source.stat().st_mtime_ns // 1_000_000}
+
+    async def test_the_deletion_of_a_user_is_not_told_as_one_photos(
+        self, log_settings: Settings, tmp_path: Path
+    ) -> None:
+        """How many photos it deletes, the agents find out."""
+        source = write_lines(tmp_path / "events.jsonl", {"type": "user.deleted", "user_id": "7"})
+
+        assert str(await publish(log_settings, source, progress=False)) == "1 event sent: 1 user.deleted"
+
+    async def test_a_private_brokers_address_is_enough(self, log_settings: Settings, tmp_path: Path) -> None:
+        """As SIGHTLINE_BROKER_URL alone: it has no idempotent producer, and is known for what it is."""
+        known_by_address = replace(log_settings, embedded_broker=False)
+        await publish(known_by_address, write_lines(tmp_path / "events.jsonl", UPLOAD), progress=False)
+
+        assert {each.photo_id for each in await sent(log_settings)} == {7}
 
     async def test_fields_that_we_ignore_are_passed_on(self, log_settings: Settings, tmp_path: Path) -> None:
         """Somebody else may read the topic."""

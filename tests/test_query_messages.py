@@ -112,6 +112,20 @@ class TestWhatIsAsked:
             question_of(message, ADDRESS)
         assert caught.value.problem == problem
 
+    @pytest.mark.parametrize(
+        ("message", "remedy"),
+        [
+            (SEARCH | {"k": 7}, "What the operation takes stands in request."),
+            (SEARCH | {"replyTo": "photo-replies"}, "Did you mean reply_to?"),
+            ({"requests": [SEARCH], "timeout": 7}, "Did you mean timeout_ms?"),
+        ],
+    )
+    def test_a_field_that_nobody_knows_is_told_where_it_belongs(self, message: object, remedy: str) -> None:
+        """Or what it was meant to be."""
+        with pytest.raises(QueryRejected) as caught:
+            question_of(message, ADDRESS)
+        assert caught.value.remedy == remedy
+
     def test_nobody_is_answered_who_could_not_tell_what_the_answer_is_to(self) -> None:
         """A correlation id is not optional."""
         with pytest.raises(QueryRejected, match="correlation_id is missing"):

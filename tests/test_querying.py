@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +23,10 @@ from stream_app.contract.searching import SearchAnswer
 from stream_app.errors import ServiceUnavailable
 from stream_app.folders import folder_photo_id
 from stream_app.kafka_client import KafkaQueries, ProblemAnswered
+from stream_app.running import noted
 from stream_app.settings import Settings
 
+README = Path(__file__).parent.parent / "README.md"
 RED, BLUE = (str(folder_photo_id(f"{each}-0.png")) for each in ("red", "blue"))
 GREEN = str(folder_photo_id("green-1.png"))
 YELLOW = colour_photo("yellow", 99)
@@ -161,6 +166,25 @@ class TestTheClient:
         assert caught.value.status == 404
         assert [type(each) for each in many] == [SearchAnswer, ProblemAnswered] * 500
         assert "yellow" in image.hits[0].url
+
+    async def test_an_address_is_all_that_it_needs(self, worker: AlbumProcess) -> None:
+        """Also of the private broker, which has no idempotent producer and would miscount longer batches."""
+        settings = worker.settings
+        async with KafkaQueries(settings.broker_url, topic_prefix=settings.topic_prefix) as queries:
+            answers = await asyncio.gather(*(queries.ask("search", q="red", k=1) for _ in range(20)))
+
+        assert {len(each.hits) for each in answers} == {1}
+
+    def test_readmes_program_runs_as_it_stands_there(self, worker: AlbumProcess) -> None:
+        """But for the word, which the tests' small model lacks; it finds the broker of `sightline up` by its note."""
+        program = next(each for each in README.read_text().split("```python\n") if "KafkaQueries()" in each)
+        program = program.split("```")[0].replace('"dog"', '"red"')
+        environment = os.environ | worker.settings.to_environment() | {"SIGHTLINE_BROKER_URL": ""}
+        with noted(worker.settings):
+            ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+
+        assert ran.returncode == 0, ran.stderr
+        assert len(ran.stdout.splitlines()) == 5
 
     async def test_a_caller_hears_when_nobody_answers(self, log_settings: Settings) -> None:
         """In one line, and not for ever."""

@@ -74,6 +74,16 @@ class TestLogId:
         assert first == await topics.log_id(log_settings) != ""
 
 
+class TestRecognised:
+    """`recognised`."""
+
+    async def test_a_private_broker_is_known_by_its_cluster_alone(self, broker, log_settings):
+        """Whoever has only its address still spares it what it cannot do, and asks the most of any other."""
+        told = await topics.recognised(replace(log_settings, embedded_broker=False))
+
+        assert told.embedded_broker is broker.embedded
+
+
 class TestSpecs:
     """`topic_specs`."""
 

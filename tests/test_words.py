@@ -47,6 +47,20 @@ def test_a_query_is_read_as_signed_phrases(text: str, terms: list[tuple[float, s
     assert parse_terms(text) == terms
 
 
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [("dgo", "dog"), ("DGO", "dog"), ("dgos", "dog"), ("odg", "dog"), ("chruch", "church"), ("churhc", "church")],
+)
+def test_letters_that_changed_places_are_one_slip(vocabulary: Vocabulary, typed: str, suggested: str) -> None:
+    """Also in a word of three letters, of which they leave little that is alike."""
+    assert vocabulary.suggestions(typed)[0] == suggested
+
+
+@pytest.mark.parametrize("typed", ["", "x", "xx", "x" * 200])
+def test_what_is_like_no_word_has_no_suggestion(vocabulary: Vocabulary, typed: str) -> None:
+    assert vocabulary.suggestions(typed) == []
+
+
 def test_king_minus_man_plus_woman_is_queen(vocabulary: Vocabulary) -> None:
     """Arithmetic on words gives the vector of the answer."""
     query = embed_query("King - man + woman", vocabulary)

@@ -6,12 +6,20 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from stream_app.contract.photos import MissingState
 from stream_app.contract.searching import HitOptions, Ids, PhotoHit
-from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Score, Text
+from stream_app.contract.values import Answer, AnyId, Cosine, Count, Id, Request, Text
 
 SuggestionMethod = Literal["themes", "mean"]
 PortfolioModel = Literal["best", "mean", "share"]
 CollectionKind = Literal["gallery", "quest"]
+States = Annotated[
+    dict[Id, MissingState],
+    Meta(
+        description="of every photo named here that is not findable, why: queued, hidden by its owner, failed, gone, "
+        "which is deleted, or unknown, which may still come; all others are findable"
+    ),
+]
 SomeIds = Annotated[list[AnyId], Meta(min_length=1, max_length=1_000, title="1 to 1000 ids")]
 
 
@@ -29,11 +37,15 @@ class GalleryPhotosRequest(Request, frozen=True, kw_only=True):
 
 
 class GalleryAnswer(Answer, frozen=True, kw_only=True):
-    """A gallery's members in the order in which they were added; those that are not in the album yet count later."""
+    """A gallery's members in the order in which they were added; one that is deleted from the album remains a member.
+
+    Only those that are findable count: `states` says what is the matter with the others.
+    """
 
     gallery_id: Id
     photo_ids: list[Id]
     waiting: Annotated[list[Id], Meta(description="members that are not findable, or not any more")]
+    states: States = {}
 
 
 class GallerySuggestionsRequest(HitOptions, frozen=True, kw_only=True):
@@ -53,11 +65,12 @@ class SuggestionsRequest(HitOptions, frozen=True, kw_only=True):
 
 
 class Suggestion(PhotoHit, frozen=True, kw_only=True):
-    """A photo that would fit, and the members that speak for it; `score` is the mean of the cosines with these.
+    """A photo that would fit, and the members that speak for it.
 
     Suggestions stand in the order of their themes' turns, so scores need not fall.
     """
 
+    score: Annotated[float, Meta(description="the mean of the cosines with these members")]
     members: Annotated[list[Id], Meta(description="the members that it is nearest to, best first")] = []
 
 
@@ -93,12 +106,16 @@ class QuestPhotosRequest(Request, frozen=True, kw_only=True):
 
 
 class QuestAnswer(Answer, frozen=True, kw_only=True):
-    """A quest's brief and its submissions, in the order in which they came."""
+    """A quest's brief and its submissions, in the order in which they came; one that is deleted remains among them.
+
+    Only those that are findable count: `states` says what is the matter with the others, and with examples.
+    """
 
     quest_id: Id
     q: str
     photo_ids: Annotated[list[Id], Meta(description="example photos of the brief")]
     submissions: list[Id]
+    states: States = {}
 
 
 class QuestRankingRequest(Request, frozen=True, kw_only=True):
@@ -114,7 +131,7 @@ class SubmissionExplanation(Answer, frozen=True, kw_only=True):
 
     on_topic: Annotated[float | None, Meta(description="the chance; null where too little of the album is known")]
     nearest_example: Annotated[Id | None, Meta(description="the example photo that it is most like")]
-    nearest_example_cosine: Score | None
+    nearest_example_cosine: Cosine | None
     shared_words: Annotated[list[str], Meta(description="words of the brief that the photo shows or is tagged with")]
     shared_labels: Annotated[list[str], Meta(description="labels that it has in common with the example photos")]
 
@@ -123,7 +140,7 @@ class Submission(Answer, frozen=True, kw_only=True):
     """A submission with what was noticed about it."""
 
     photo_id: Id
-    score: float
+    score: Annotated[float, Meta(description="the cosine with the brief: 1 is the same, 0 is unrelated")]
     topic: Annotated[Literal["on", "off", "unsure"], Meta(description="whether it is what the brief asks for")]
     duplicate_of: Annotated[Id | None, Meta(description="an earlier submission that is the same, or nearly")]
     resubmitted: Annotated[int, Meta(description="how many times it was submitted again")]
@@ -143,6 +160,7 @@ class QuestRankingAnswer(Answer, frozen=True, kw_only=True):
     submissions: list[Submission]
     threshold: Annotated[float | None, Meta(description="scores below it are off topic; null: too few to tell")]
     waiting: Annotated[list[Id], Meta(description="submissions that are not findable, or not any more")]
+    states: States = {}
     took_ms: float
 
 
@@ -158,10 +176,17 @@ class PhotographersRequest(Request, frozen=True, kw_only=True):
 
 
 class Photographer(Answer, frozen=True, kw_only=True):
-    """A photographer, with the photos that speak for them."""
+    """A photographer, with the photos that speak for them, each with its cosine with the brief."""
 
     user_id: Id
-    score: Annotated[float, Meta(description="higher is better; a share from 0 to 1 for the model share")]
+    score: Annotated[
+        float,
+        Meta(
+            description="higher is better, and to be compared within one answer alone; no cosine. By the model best or "
+            "mean: how far above the album's median its five best photos, or all of them, stand, in deviations of the "
+            "album's scores; by the model share: how much of the portfolio suits, from 0 to 1"
+        ),
+    ]
     photos: Annotated[int, Meta(description="findable photos of the portfolio")]
     evidence: list[PhotoHit]
 

@@ -18,7 +18,9 @@ ABOUT = """\
 A live, visual-semantic search engine for photographs.
 
 Ids are whole numbers from 0 to 2^63 - 1: requests may write them as numbers or as decimals in a string, answers write
-strings. A score is a cosine: 1 is the same, 0 is unrelated. A list in an address is repeated, or separated by commas.
+strings. A photo's score is a cosine: 1 is the same, 0 is unrelated; searched words that are its owner's tags add up to
+0.25. A photographer's score is no cosine, a label's is a probability: each is described where it stands. A list in an
+address is repeated, or separated by commas.
 Errors are `application/problem+json` and say what was expected, what came, and what to do. 400 is a request that is
 not as this document says, 422 one that is and still cannot be answered. Answers may have more fields in later releases.
 """

@@ -9,6 +9,8 @@ from msgspec import Meta, Struct
 from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Scored
 
 PhotoState = Literal["queued", "findable", "hidden", "failed"]
+#: Of a photo that a collection names: one that was deleted is gone, one that nobody has heard of is unknown.
+MissingState = Literal["queued", "hidden", "failed", "gone", "unknown"]
 
 
 class PhotoRequest(Request, frozen=True, kw_only=True):
@@ -37,7 +39,13 @@ class PhotoAnswer(Answer, frozen=True, kw_only=True):
     height: int
     labels: list[Scored]
     words: list[Scored]
-    state: Annotated[PhotoState, Meta(description="that of its newest upload")]
+    state: Annotated[
+        PhotoState,
+        Meta(
+            description="that of its newest upload; one that is hidden is in no search, list, suggestion or ranking, "
+            "and still answers to whoever knows its photo_id"
+        ),
+    ]
     reason: Annotated[str | None, Meta(description="why it could not be embedded")]
     time_ms: Annotated[int, Meta(description="UTC, milliseconds since 1970; changes with the photo's content")]
 

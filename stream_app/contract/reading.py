@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import msgspec
 from msgspec import Meta, Struct
 
+from stream_app.contract.near_names import did_you_mean
 from stream_app.errors import RequestMalformed
 
 R = TypeVar("R", bound=Struct)
@@ -83,6 +84,7 @@ def _rejection(kind: type[Struct], values: Mapping[str, Any], message: str) -> R
             f"there is no parameter {unknown[0][:40]!r}",
             expected=f"some of {', '.join(known)}",
             received=_shown(unknown[0]),
+            remedy=did_you_mean(unknown[0], known),
         )
     if missing := re.match(r"Object missing required field `(\w+)`$", message):
         return RequestMalformed(

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from stream_app.contract.values import Answer, AnyId, Count, Id, Request, Score, Scored, Text
+from stream_app.contract.values import Answer, AnyId, Cosine, Count, Id, Request, Scored, Text
 
-Time = Annotated[
-    str, Meta(max_length=40, title="RFC 3339 with an offset, as 2026-11-23T22:16:00Z, or milliseconds since 1970")
-]
+TIME_EXPECTED = (
+    "RFC 3339 with an offset, as 2026-11-23T22:16:00Z, a date, as 2026-11-23, whose midnight in UTC is meant, "
+    "or milliseconds since 1970"
+)
+Time = Annotated[str, Meta(max_length=40, title=TIME_EXPECTED)]
 Side = Annotated[int, Meta(ge=0, le=1_000_000, title="pixels, a whole number from 0 to 1000000")]
 Names = Annotated[list[Text], Meta(max_length=20, title="at most 20, of at most 200 characters each")]
 Ids = Annotated[list[AnyId], Meta(max_length=1_000, title="at most 1000 ids")]
@@ -24,8 +26,8 @@ class PhotoFilter(Request, frozen=True, kw_only=True):
     label: Names = []
     user_id: Ids = []
     exclude_user: Ids = []
-    after: Time = ""
-    before: Time = ""
+    after: Annotated[Time, Meta(description="only photos that were uploaded at that time or later")] = ""
+    before: Annotated[Time, Meta(description="only photos that were uploaded before that time")] = ""
     orientation: Orientation | None = None
     min_width: Side = 0
     min_height: Side = 0
@@ -82,7 +84,7 @@ class ImageSearchRequest(Options, frozen=True, kw_only=True):
 class HitExplanation(Answer, frozen=True, kw_only=True):
     """Why a photo is among the hits."""
 
-    cosine: Score
+    cosine: Cosine
     hamming_cosine: Annotated[float, Meta(description="the same cosine, estimated from 256-bit signatures")] | None
     tag_bonus: Annotated[float, Meta(description="what the score has for tags that a searched word matches exactly")]
     shared_words: list[str]
@@ -94,7 +96,13 @@ class PhotoHit(Answer, frozen=True, kw_only=True):
     """One photo of an answer."""
 
     photo_id: Id
-    score: Score
+    score: Annotated[
+        float,
+        Meta(
+            description="the cosine with what was asked: 1 is the same, 0 is unrelated; up to 0.25 more where searched "
+            "words are tags of the photo"
+        ),
+    ]
     url: str
     image_url: str
     title: str | None

@@ -33,7 +33,7 @@ Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$", description="decimals in a str
 
 Count = Annotated[int, Meta(ge=1, le=K_MAX, title=f"a whole number from 1 to {K_MAX}")]
 Text = Annotated[str, Meta(max_length=200, title="at most 200 characters")]
-Score = Annotated[float, Meta(description="a cosine: 1 is the same, 0 is unrelated")]
+Cosine = Annotated[float, Meta(description="1 is the same, 0 is unrelated")]
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +45,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Scored(Struct, frozen=True):
-    """A word or a label with its score."""
+    """A word with its cosine or its weight, or a label with its probability."""
 
     name: str
     score: float

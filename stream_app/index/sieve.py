@@ -19,16 +19,18 @@ from stream_app.index.machine import bit_count, prefetch, trailing_zeros
 
 BITS: Final = 512
 WORDS: Final = BITS // 64
-COARSE_WORDS: Final = 2
-SPREAD_ROWS: Final = 8_192  # enough to see how differences are spread
-COARSE_TIMES: Final = 16  # so many times the rows that are kept in the end pass the first words
+COARSE_WORDS: Final = 4
+COARSE_TIMES: Final = 4  # so many times the rows that are kept in the end pass the first words
+SPREAD_ROWS: Final = 256  # enough to see how differences are spread
+ROOM: Final = 2.5  # so many times what is sought is expected below a guess
+TOO_MUCH: Final = 4
 ROUNDS: Final = 2
 MISSED: Final = 1 << 62
 EVERYWHERE: Final = 1.0
-NEAR: Final = 0.2  # a cosine of .81: beyond, one word lets too many pass
+NEAR, LESS_NEAR = 0.2, 0.27  # cosines of .81 and .66: beyond, one word, or two, let too many pass
 DEVIATIONS: Final = 3.0  # beyond what is expected at an angle, which one in a thousand exceeds
 AHEAD: Final = 16  # rows whose signatures are on their way while one is looked at
-#: Differences that are bytes are compared eight at once, in one word.
+#: Differences that are bytes, of HIGHEST at most, are compared eight at once, in one word.
 LANES: Final = 8
 HIGHEST: Final = 127
 EACH_LANE: Final = np.uint64(0x0101010101010101)
@@ -173,45 +175,87 @@ def sift_some(known, wanted, candidates, keep, reach, marks):  # type: ignore[no
 @compiled()
 def sift_all(known, wanted, keep, reach, marks):  # type: ignore[no-untyped-def]
     """`sift` among all rows, for compiled code."""
-    one, other, count = known.coarse[0], known.coarse[1], len(known.fine)
-    differences = marks.differences.view(np.uint8)
-    bits = 64
-    if reach < NEAR:  # few rows lie that near, and one word tells them
-        for row in range(count):
-            differences[row] = bit_count(one[row] ^ wanted[0])
+    differences, count = marks.differences.view(np.uint8), len(known.fine)
+    words = 1 if reach < NEAR else 2 if reach < LESS_NEAR else COARSE_WORDS
+    limit = guess = _expected(64 * words, reach)
+    if words == 1:
+        _differences_of_one(known.coarse, wanted, count, differences)
+    elif words == 2:
+        _differences_of_two(known.coarse, wanted, count, differences)
     else:
-        bits = 128
-        for row in range(count):
-            differences[row] = bit_count(one[row] ^ wanted[0]) + bit_count(other[row] ^ wanted[1])
-    promising = _nearest(differences, count, COARSE_TIMES * keep, bits, reach, marks.places)
+        _differences_of_all(known.coarse, wanted, count, differences)
+        if COARSE_TIMES * keep < count:
+            guess = min(limit, _guessed(known.coarse, count, wanted, COARSE_TIMES * keep))
+    promising = _nearest(differences, count, COARSE_TIMES * keep, guess, limit, marks.places)
     return sift_some(known, wanted, promising, keep, reach, marks)
 
 
 @compiled()
-def _nearest(differences, count, keep, bits, reach, places):  # type: ignore[no-untyped-def]
-    """Of the first `count` the places, int32, of the `keep` least differences and of their ties, within reach."""
-    limit = _expected(bits, reach)
-    if (
-        bits > 64 and keep < count
-    ):  # many may lie within reach: how differences are spread is guessed from some, with room for chance
-        step = 1 + count // SPREAD_ROWS
-        spread = np.zeros(bits + 1, np.int32)
-        for place in range(0, count, step):
+def _differences_of_one(coarse, wanted, count, differences):  # type: ignore[no-untyped-def]
+    """Of the first words of `count` signatures; what is read in the loop is named before, so that it is read once."""
+    ones, one = coarse[0], wanted[0]
+    for row in range(count):
+        differences[row] = bit_count(ones[row] ^ one)
+
+
+@compiled()
+def _differences_of_two(coarse, wanted, count, differences):  # type: ignore[no-untyped-def]
+    ones, twos, one, two = coarse[0], coarse[1], wanted[0], wanted[1]
+    for row in range(count):
+        differences[row] = bit_count(ones[row] ^ one) + bit_count(twos[row] ^ two)
+
+
+@compiled()
+def _differences_of_all(coarse, wanted, count, differences):  # type: ignore[no-untyped-def]
+    """HIGHEST where it is more."""
+    ones, twos, threes, fours = coarse[0], coarse[1], coarse[2], coarse[3]
+    one, two, three, four = wanted[0], wanted[1], wanted[2], wanted[3]
+    for row in range(count):
+        difference = bit_count(ones[row] ^ one) + bit_count(twos[row] ^ two)
+        difference += bit_count(threes[row] ^ three) + bit_count(fours[row] ^ four)
+        differences[row] = min(difference, np.uint64(HIGHEST))
+
+
+@compiled()
+def _nearest(differences, count, enough, guess, limit, places):  # type: ignore[no-untyped-def]
+    """Of the first `count` the places, int32, of about `enough` of the least differences, of up to `limit`.
+
+    Looking through what is too much costs less than taking exactly what is enough, unless it is far too much.
+    """
+    found = _within(differences, count, guess, places)
+    if 2 * len(found) < enough and guess < limit:
+        spread = np.zeros(HIGHEST + 1, np.int32)
+        for place in range(count):
             spread[differences[place]] += 1
-        wished = keep if step == 1 else keep + keep // 2
-        limit = min(limit, _farthest(spread, min(wished, count) // step))
-    found = _within(differences, count, limit, places)
-    if len(found) <= keep:
+        found = _within(differences, count, min(limit, _farthest(spread, min(enough, count))), places)
+    if len(found) <= TOO_MUCH * enough:
         return found
-    spread = np.zeros(bits + 1, np.int32)
+    spread = np.zeros(HIGHEST + 1, np.int32)
     for place in found:
         spread[differences[place]] += 1
-    limit, kept = _farthest(spread, keep), 0
+    farthest, kept = _farthest(spread, enough), 0
     for place in found:
-        if differences[place] <= limit:
+        if differences[place] <= farthest:
             found[kept] = place
             kept += 1
     return found[:kept]
+
+
+@compiled()
+def _guessed(coarse, count, wanted, sought):  # type: ignore[no-untyped-def]
+    """The difference up to which `sought` rows and some more lie: by how those of some rows are spread."""
+    total = squares = number = 0
+    for row in range(0, count, 1 + count // SPREAD_ROWS):
+        difference = 0
+        for word in range(COARSE_WORDS):
+            difference += np.int64(bit_count(coarse[word, row] ^ wanted[word]))
+        total, squares, number = total + difference, squares + difference * difference, number + 1
+    mean = total / number
+    deviation = math.sqrt(max(0.0, squares / number - mean * mean))
+    # As many as are sought lie so far below the mean of a normal distribution (Abramowitz and Stegun 1964, 26.2.22).
+    t = math.sqrt(-2 * math.log(min(0.5, ROOM * sought / count)))
+    below = t - (2.30753 + 0.27061 * t) / (1 + 0.99229 * t + 0.04481 * t * t)
+    return max(0, int(mean - below * deviation) + 1)
 
 
 @compiled()

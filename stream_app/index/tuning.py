@@ -12,7 +12,7 @@ import numpy as np
 from annoy import AnnoyIndex
 
 from stream_app.index import sieve
-from stream_app.index.cells import EVERY_CENTRE, Cells, positions_near
+from stream_app.index.cells import COMPARED_TIMES, EVERY_CENTRE, Cells, positions_near
 from stream_app.index.closest import wide
 from stream_app.index.effort import (
     KEPT_NS,
@@ -28,8 +28,9 @@ from stream_app.index.effort import (
 from stream_app.index.forest_reader import LAYOUTS, ForestReader
 from stream_app.index.sieve import Marks, Sieve
 
-#: Queries of each kind; the standard error of a recall of .95 at ten neighbours is then about .012.
-QUERY_COUNT: Final = 64
+#: Queries of each kind; the standard error of a recall of .95 at ten neighbours is then about .012. More rows are asked
+#: more, up to a limit: their segment will be searched for long.
+QUERY_COUNT, ROWS_PER_MORE, QUERY_COUNT_MAX = 64, 2_000, 160
 SCAN_ROWS: Final = 8_192
 SEARCH_K_STEPS: Final = tuple(round(100 * 1.5**step) for step in range(30))
 PROBES_STEPS: Final = tuple(sorted({round(2 ** (step / 2)) for step in range(40)}))
@@ -66,12 +67,13 @@ class _Question(NamedTuple):
 
 
 class _Try(NamedTuple):
-    """One budget, on all questions: what it costs before anything is kept, and how many rows must be kept."""
+    """One budget, on all questions: what it costs, with nothing kept and for each row, and how many must be kept."""
 
     n_trees: int
     search_k: int
     probes: int
     cost_ns: float
+    kept_ns: float
     ranks: np.ndarray  # int64 [questions, NEIGHBOURS[-1]]
 
 
@@ -117,12 +119,13 @@ def grow(vectors: np.ndarray, path: Path, metric: str, *, n_trees: int, threads:
 
 def _questions(searched: Searched, queries: np.ndarray | None) -> list[_Question]:
     vectors = searched.vectors
+    most = min(QUERY_COUNT_MAX, QUERY_COUNT + len(vectors) // ROWS_PER_MORE)
     if queries is None:
-        rows = np.random.default_rng(0).choice(len(vectors), min(QUERY_COUNT, len(vectors)), replace=False)
+        rows = np.random.default_rng(0).choice(len(vectors), min(most, len(vectors)), replace=False)
         asked, signatures = vectors[rows].astype(np.float32), searched.signatures[searched.positions(rows)]
     else:
-        rows = np.full(min(QUERY_COUNT, len(queries)), -1)
-        asked = queries[:QUERY_COUNT].astype(np.float32)
+        rows = np.full(min(most, len(queries)), -1)
+        asked = queries[:most].astype(np.float32)
         signatures = sieve.signatures(asked)
     nearest = searched.positions(_nearest(vectors, asked, rows))
     return [_Question(*each, queries is None) for each in zip(asked, signatures, nearest, strict=True)]
@@ -154,7 +157,8 @@ def _best(scores: np.ndarray, count: int) -> np.ndarray:
 
 def _tries(questions: Sequence[_Question], searched: Searched) -> Iterator[_Try]:
     known, scan_ns = Sieve.of(searched.signatures), SCANNED_NS * len(searched.vectors)
-    yield _Try(0, 0, 0, scan_ns, np.stack([_ranks(each, known, None) for each in questions]))
+    sifted_ns = sieve.COARSE_TIMES * LOOKED_AT_NS + KEPT_NS
+    yield _Try(0, 0, 0, scan_ns, sifted_ns, np.stack([_ranks(each, known, None) for each in questions]))
     if searched.cells is None:
         return
     yield from _cells_tried(questions, searched, searched.cells, 0, 0)
@@ -185,8 +189,8 @@ def _cells_tried(
             positions = positions_near(cells, each.query, each.signature, met.copy(), probes, marks)
             ranks.append(_ranks(each, known, positions))
             looked_at += len(positions)
-        compared = LOOKED_AT_NS * looked_at / len(questions) + 2 * KEPT_NS * probes
-        tried = _Try(n_trees, search_k, probes, cost_ns + compared, np.stack(ranks))
+        looked_ns = LOOKED_AT_NS * looked_at / len(questions) + (COMPARED_TIMES + 1) * KEPT_NS * probes
+        tried = _Try(n_trees, search_k, probes, cost_ns + looked_ns, KEPT_NS, np.stack(ranks))
         yield tried
         met_share = (tried.ranks < sieve.MISSED // 2).mean()
         if met_share > ENOUGH or probes >= len(cells.centres) or 2 * probes > min(map(len, mets)) > 0:
@@ -207,7 +211,7 @@ def _least(tries: Sequence[_Try], k: int) -> tuple[Effort, ...]:
         for kept, recall in zip(KEPT_STEPS, recalls.tolist(), strict=True):
             if kept >= k:
                 effort = Effort(each.n_trees, each.search_k, each.probes, kept, recall)
-                points.append((each.cost_ns + KEPT_NS * kept, effort))
+                points.append((each.cost_ns + each.kept_ns * kept, effort))
     points.sort()
     best = max(effort.recall for _, effort in points)
     wished = sorted({min(recall, best) for recall in RECALLS})
