@@ -1,7 +1,5 @@
 // Asks the worker. Every failure becomes a Problem with words for a person: what happened, and what to do.
 
-const ASKED_MAX = 200;
-
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail || "The worker could not answer.");
@@ -64,13 +62,11 @@ export const upload = (file, key) =>
   ask(`/api/photos?name=${part(file.name || "pasted.png")}`, { method: "POST", body: file, headers: { "Idempotency-Key": key } });
 
 export const suggestions = (photoIds, k, signal) => send("POST", "/api/suggestions", { photo_ids: photoIds, k, fold: true }, signal);
-// Those of the photos that the album does not have: that it cannot find them now may pass, and this hardly ever does.
-// Each is a question of its own, so of very many only the first are asked about.
+// Those of a selection's photos that the album does not have; each is a question of its own.
 export async function missing(photoIds, signal) {
   const isThere = (id) => photo(id, signal).then(() => true, (error) => error.status !== 404);
-  const asked = photoIds.slice(0, ASKED_MAX);
-  const there = await Promise.all(asked.map(isThere));
-  return asked.filter((_, place) => !there[place]);
+  const there = await Promise.all(photoIds.map(isThere));
+  return photoIds.filter((_, place) => !there[place]);
 }
 
 export const gallery = (id, signal) => ask(`/api/galleries/${part(id)}`, { signal });

@@ -8,15 +8,9 @@ import { thumbnail } from "./picture.js";
 import { forget, remember, remembered } from "./remembered.js";
 import { note } from "./status.js";
 
-// A gallery, and which of its members the album does not have.
-export async function askGallery(id, signal) {
-  const gallery = await api.gallery(id, signal);
-  return { ...gallery, gone: await api.missing(gallery.waiting, signal) };
-}
-
 export function gallerySubject(gallery, { onOpen, onChanged, notices }) {
-  const { gallery_id: id, photo_ids: photoIds, gone } = gallery;
-  const here = photoIds.filter((each) => !gone.includes(each));
+  const { gallery_id: id, photo_ids: photoIds, states } = gallery;
+  const here = photoIds.filter((each) => !states[each]);
   remember("gallery", id, { face: here[0], count: here.length });
   const takeOut = async (someIds) => {
     try {
@@ -31,14 +25,14 @@ export function gallerySubject(gallery, { onOpen, onChanged, notices }) {
     forget("gallery", id);
     onOpen({ kind: "galleries" });
   };
-  const count = countOf(photoIds, gallery, "photo").join(" · ");
-  const deeds = [takeOutGone(gone, out), copyLink(notices), deliberate("Delete", "Delete the gallery? Its photos stay", away)];
+  const count = countOf(photoIds, states, "photo").join(" · ");
+  const deeds = [takeOutGone(photoIds, states, out), copyLink(notices), deliberate("Delete", "Delete the gallery? Its photos stay", away)];
   return [
     element(
       "div",
       { class: "collection" },
       element("header", {}, element("h1", {}, "Gallery"), element("p", {}, count), element("div", { class: "actions" }, deeds)),
-      members(photoIds, { ...gallery, view: { kind: "gallery", id }, out, label: "Photos of this gallery", alt: "A photo of this gallery", onOpen }),
+      members(photoIds, { states, view: { kind: "gallery", id }, out, label: "Photos of this gallery", alt: "A photo of this gallery", onOpen }),
     ),
   ];
 }

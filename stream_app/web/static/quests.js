@@ -5,7 +5,7 @@ import { addressOf } from "./address.js";
 import { briefForm } from "./briefs.js";
 import { button, deliberate, element, explained, link, plural } from "./elements.js";
 import { cards, copyLink } from "./galleries.js";
-import { countOf, members, takeOutGone } from "./members.js";
+import { countOf, inState, members, takeOutGone } from "./members.js";
 import { picture, ratioOf, thumbnail, titleOf } from "./picture.js";
 import { forget, freshId, remember } from "./remembered.js";
 import { note } from "./status.js";
@@ -35,8 +35,9 @@ export function showQuests(place, view, { onOpen, selection }) {
 export async function showQuest(place, view, room) {
   const quest = await askQuest(view.id, room.signal);
   if (room.signal.aborted) return;
-  const { ranking, examples, examplesGone } = quest;
-  remember("quest", view.id, { q: quest.q, face: examples[0] ?? ranking?.submissions[0]?.photo_id, count: quest.submissions.length - quest.gone.length });
+  const { ranking, examples } = quest;
+  const gone = inState(quest.submissions, quest.states, "gone");
+  remember("quest", view.id, { q: quest.q, face: examples[0] ?? ranking?.submissions[0]?.photo_id, count: quest.submissions.length - gone.length });
   const changing = (deed) => async (...given) => {
     try {
       await deed(...given);
@@ -52,17 +53,16 @@ export async function showQuest(place, view, room) {
     rebrief: changing((q, photoIds) => api.setBrief(view.id, q, photoIds)),
   };
   place.replaceChildren(
-    element("header", {}, element("h1", {}, quest.q || "A quest by example"), faces(examples), examplesGone.length > 0 && lostExamples(quest, deeds), actions(quest, room, deeds)),
+    element("header", {}, element("h1", {}, quest.q || "A quest by example"), faces(examples), lostExamples(quest, deeds), actions(quest, room, deeds)),
     ...(ranking ? ranked(quest, view, room, deeds) : briefless(room, deeds)),
   );
 }
 
-// A quest with its ranking, and what the album no longer has of its examples and submissions.
+// A quest with its ranking, and those of its examples that can be shown.
 async function askQuest(id, signal) {
   const quest = await api.quest(id, signal);
-  const [ranking, examplesGone] = await Promise.all([api.ranking(id, signal).catch((error) => without(error, quest)), api.missing(quest.photo_ids, signal)]);
-  const waiting = ranking?.waiting ?? [];
-  return { ...quest, ranking, waiting, gone: await api.missing(waiting, signal), examplesGone, examples: quest.photo_ids.filter((each) => !examplesGone.includes(each)) };
+  const ranking = await api.ranking(id, signal).catch((error) => without(error, quest));
+  return { ...quest, ranking, examples: quest.photo_ids.filter((each) => !["gone", "unknown", "failed"].includes(quest.states[each])) };
 }
 
 // A brief without words whose examples are all gone ranks nothing, and can still be mended.
@@ -75,25 +75,28 @@ function faces(ids) {
   return ids.length ? element("ul", { class: "faces", "aria-label": "Example photos of the brief" }, ids.slice(0, 12).map((id) => element("li", {}, thumbnail(id, "An example of the brief")))) : null;
 }
 
-function lostExamples({ q, examples, examplesGone }, { rebrief }) {
-  const away = button("Take out of the brief", () => rebrief(q, examples), { class: "plain small" });
-  const said = `${plural(examplesGone.length, "example")} of the brief ${examplesGone.length === 1 ? "is" : "are"} no longer there. `;
-  return element("p", { class: "quiet" }, said, Boolean(q || examples.length) && away);
+function lostExamples({ q, photo_ids: photoIds, states }, { rebrief }) {
+  const gone = inState(photoIds, states, "gone");
+  const others = photoIds.filter((each) => !gone.includes(each));
+  const away = button("Take out of the brief", () => rebrief(q, others), { class: "plain small" });
+  const said = `${plural(gone.length, "example")} of the brief ${gone.length === 1 ? "is" : "are"} no longer there. `;
+  return gone.length > 0 && element("p", { class: "quiet" }, said, Boolean(q || others.length) && away);
 }
 
 function briefless({ selection }, { rebrief }) {
-  const hint = "The photos that it was begun with are no longer there, so nothing can be ranked until it asks for something again. Its submissions stay.";
+  const hint = "The photos that it was begun with cannot be found, so nothing can be ranked until it asks for something again. Its submissions stay.";
   return [briefForm({ selection, deed: "Change the brief", hint, onDone: rebrief })];
 }
 
 function ranked(quest, view, room, deeds) {
-  const { ranking, gone, waiting } = quest;
+  const { ranking, states } = quest;
+  const { waiting } = ranking;
   const out = { label: "Withdraw it", deed: deeds.withdraw };
   const list = ranking.submissions.length > 0 && element("ol", { class: "ranking" }, ranking.submissions.map((each) => entry(each, room, deeds)));
   const others = waiting.length > 0 && [
     element("h2", {}, "Not ranked"),
-    members(waiting, { gone, waiting, view, out, label: "Submissions that are not ranked", alt: "A submission", onOpen: room.onOpen }),
-    takeOutGone(gone, out),
+    members(waiting, { states, view, out, label: "Submissions that are not ranked", alt: "A submission", onOpen: room.onOpen }),
+    takeOutGone(waiting, states, out),
   ];
   const empty = !list && !others && note("Nothing is submitted yet", "Search for photos, select them, and submit them from the bar at the foot of the window.");
   return [element("p", { class: "quiet" }, summary(quest)), list, others, empty].flat().filter(Boolean);
@@ -124,7 +127,7 @@ function summary(quest) {
   const off = submissions.filter((each) => each.topic === "off").length;
   const copies = submissions.filter((each) => each.duplicate_of !== null).length;
   const parts = [
-    ...countOf(quest.submissions, quest, "submission"),
+    ...countOf(quest.submissions, quest.states, "submission"),
     off && `${off} off topic`,
     copies && plural(copies, "duplicate"),
     threshold === null ? "too few to tell what is off topic" : `off topic below ${threshold.toFixed(3)}`,

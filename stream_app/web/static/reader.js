@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { addressOf, relatedTo, viewOf } from "./address.js";
 import { element } from "./elements.js";
 import { objection } from "./files.js";
-import { askGallery, showGalleries } from "./galleries.js";
+import { showGalleries } from "./galleries.js";
 import { Grid } from "./grid.js";
 import { Overlay } from "./overlay.js";
 import { showPhotographers } from "./photographers.js";
@@ -192,7 +192,7 @@ export class Reader {
   // The gallery changed: its members and what would complete it are asked for anew, in place.
   async #completed() {
     const { signal } = this.leaving;
-    const [result, gallery] = await Promise.all([this.source.first(signal), askGallery(this.view.id, signal)]);
+    const [result, gallery] = await Promise.all([this.source.first(signal), api.gallery(this.view.id, signal)]);
     if (signal.aborted) return;
     this.stage.show(this.view, { gallery });
     this.#present({ ...result, subject: { gallery } });

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { photosIn, spoken } from "./address.js";
 import { element } from "./elements.js";
-import { askGallery, gallerySubject } from "./galleries.js";
+import { gallerySubject } from "./galleries.js";
 import { thumbnail } from "./picture.js";
 import { droppedSubject, photoSubject } from "./subject.js";
 import { trailSteps } from "./trail.js";
@@ -26,7 +26,7 @@ export class Stage {
   // What the worker knows of the view's subject.
   async ask(view, signal) {
     if (view.kind === "related") return { photo: await api.photo(view.id, signal) };
-    if (view.kind === "gallery") return { gallery: await askGallery(view.id, signal) };
+    if (view.kind === "gallery") return { gallery: await api.gallery(view.id, signal) };
     return null;
   }
 
