@@ -95,6 +95,6 @@ def _signed(vectors: np.ndarray) -> np.ndarray:
 
 def _celled(target: Path, rows: Searched, job: Job) -> Searched:
     """Cells are made and written; signatures come to lie as they do."""
-    found = clustered(rows.vectors, min(job.vectors_per_cell, max(16, len(rows.vectors) // 3_000)), job.seed)
+    found = clustered(rows.vectors, job.vectors_per_cell, job.seed)
     cells = write_cells(target, found.centres, found.cell_of)
     return rows._replace(signatures=rows.signatures[cells.rows], cells=cells)

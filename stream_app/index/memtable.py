@@ -57,17 +57,22 @@ class Memtable:
     def __len__(self) -> int:
         return len(self._versions)
 
-    def add(self, photo_id: int, version: Version, vector: np.ndarray, signature: np.ndarray) -> None:
-        """Append a row, its vector as float16; the photo's older row, if there is one here, must be killed first."""
+    def append(self, photo_id: int, version: Version) -> None:
+        """Add a row, for `fill` to complete; the photo's older row, if there is one here, must be killed first."""
         row = len(self._versions)
         if row == len(self._photo_ids):
             self._grow()
         self._photo_ids[row] = photo_id
-        self._vectors[row] = vector
-        self._fine[row] = signature
-        self._coarse[:, row] = signature[:COARSE_WORDS]
         self._versions.append(version)
         self._row_of[photo_id] = row
+
+    def fill(self, vectors: np.ndarray, signatures: np.ndarray) -> None:
+        """Complete the last rows: their vectors, float16 [n, dimensions], and signatures, uint64 [n, WORDS]."""
+        end = len(self._versions)
+        last = slice(end - len(vectors), end)
+        self._vectors[last] = vectors
+        self._fine[last] = signatures
+        self._coarse[:, last] = signatures[:, :COARSE_WORDS].T
 
     def row_of(self, photo_id: int) -> int | None:
         """The row where the photo lives, or None."""

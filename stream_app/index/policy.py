@@ -15,7 +15,9 @@ class ShardSettings:
     memtable_vectors_max: int = 2_500  # more make the exact scan slower than all the rest of a search
     exact_vectors_max: int = 1_000  # segments up to this size are scanned without signatures
     cells_vectors_min: int = 30_000  # fewer are scanned soon enough by their signatures
-    vectors_per_cell: int = 64  # fewer make cells that fit closer, and more centres to look at
+    vectors_per_cell: int = 64  # of a large segment: fewer make cells that fit closer, and more centres to look at
+    cell_vectors_min: int = 16  # of a smaller one, whose centres are few in any case
+    cells_usual: int = 6_000  # in between
     forest_vectors_min: int = 1_000_000  # centres of fewer are looked at sooner than a forest of them is walked
     n_trees: int = 20  # of an Annoy forest; more find better and take more disk and time to build
     fan_out: int = 4  # segments of one tier that become one of the next
@@ -66,6 +68,12 @@ def plan_merge(segments: Sequence[SegmentSummary], settings: ShardSettings) -> M
 def tier(live: int, settings: ShardSettings) -> int:
     """0 for the smallest segments; each tier holds segments `fan_out` times larger than the one below."""
     return max(0, math.floor(math.log(max(1, live) / settings.tier_vectors, settings.fan_out)))
+
+
+def vectors_per_cell(rows: int, settings: ShardSettings) -> int:
+    """How many vectors are to lie round each centre of a segment."""
+    most = settings.vectors_per_cell
+    return min(most, max(settings.cell_vectors_min, rows // settings.cells_usual))
 
 
 def _fullest_low_tier(segments: Sequence[SegmentSummary], settings: ShardSettings) -> list[SegmentSummary]:

@@ -115,7 +115,9 @@ class Shard:
         with self._lock:
             self._change()
             settled = self._settled_places(photo_ids)
-            return [self._add(*each, settled) for each in zip(photo_ids, versions, fit, signatures, strict=True)]
+            added = [self._add(*each, settled) for each in zip(photo_ids, versions, strict=True)]
+            self._memtables[-1].fill(fit[added], signatures[added])
+            return added
 
     def remove(self, photo_id: int, version: Version) -> bool:
         """Remove a photo and remember when; False when `version` is not newer than what is known of it."""
@@ -213,14 +215,7 @@ class Shard:
         self._sequence += 1
         self._current = None
 
-    def _add(
-        self,
-        photo_id: int,
-        version: Version,
-        vector: np.ndarray,
-        signature: np.ndarray,
-        settled: dict[int, Place],
-    ) -> bool:
+    def _add(self, photo_id: int, version: Version, settled: dict[int, Place]) -> bool:
         place = self._unsettled_place(photo_id) or settled.get(photo_id)
         if not self._is_newer(photo_id, version, place):
             return False
@@ -229,7 +224,7 @@ class Shard:
         else:
             self._count += 1
             self._tombstone_changes += self._tombstones.pop(photo_id, None) is not None
-        self._memtables[-1].add(photo_id, version, vector, signature)
+        self._memtables[-1].append(photo_id, version)
         return True
 
     def _remove(self, photo_id: int, version: Version, settled: dict[int, Place]) -> bool:

@@ -90,14 +90,19 @@ def angle_of(score):  # type: ignore[no-untyped-def]
     return math.acos(max(-1.0, min(1.0, score))) / math.pi
 
 
-def ranks(known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, sought: np.ndarray) -> np.ndarray:
-    """For each row of `sought` how many rows a sieve must keep to keep it; MISSED where it is no candidate."""
+def ranks(
+    known: Sieve, wanted: np.ndarray, candidates: np.ndarray | None, sought: np.ndarray, marked: np.ndarray
+) -> np.ndarray:
+    """For each row of `sought` how many rows a sieve must keep to keep it; MISSED where it is no candidate.
+
+    `marked` is uint8 [rows], zeros, to write on; it is left as it was.
+    """
     if candidates is None:
         everything = np.arange(len(known.fine), dtype=np.int32)
-        fine = _ranks(known.fine, wanted, everything, sought)
-        coarse = _ranks(known.fine[:, :COARSE_WORDS], wanted[:COARSE_WORDS], everything, sought)
+        fine = _ranks(known.fine, wanted, everything, sought, marked)
+        coarse = _ranks(known.fine[:, :COARSE_WORDS], wanted[:COARSE_WORDS], everything, sought, marked)
         return np.maximum(fine, -(-coarse // COARSE_TIMES))
-    return np.asarray(_ranks(known.fine, wanted, candidates, sought))
+    return np.asarray(_ranks(known.fine, wanted, candidates, sought, marked))
 
 
 @cache
@@ -244,12 +249,14 @@ def _nearest(differences, count, enough, guess, limit, places):  # type: ignore[
 @compiled()
 def _guessed(coarse, count, wanted, sought):  # type: ignore[no-untyped-def]
     """The difference up to which `sought` rows and some more lie: by how those of some rows are spread."""
-    total = squares = number = 0
+    total, squares, number = np.int64(0), np.int64(0), 0
     for row in range(0, count, 1 + count // SPREAD_ROWS):
-        difference = 0
+        difference = np.int64(0)
         for word in range(COARSE_WORDS):
             difference += np.int64(bit_count(coarse[word, row] ^ wanted[word]))
-        total, squares, number = total + difference, squares + difference * difference, number + 1
+        total += difference
+        squares += difference * difference
+        number += 1
     mean = total / number
     deviation = math.sqrt(max(0.0, squares / number - mean * mean))
     # As many as are sought lie so far below the mean of a normal distribution (Abramowitz and Stegun 1964, 26.2.22).
@@ -309,16 +316,17 @@ def _farthest(spread, keep):  # type: ignore[no-untyped-def]
 
 
 @compiled()
-def _ranks(known, wanted, candidates, sought):  # type: ignore[no-untyped-def]
+def _ranks(known, wanted, candidates, sought, marked):  # type: ignore[no-untyped-def]
     spread = np.zeros(64 * len(wanted) + 1, np.int64)
-    is_candidate = np.zeros(len(known), np.uint8)
     for row in candidates:
-        is_candidate[row] = 1
+        marked[row] = 1
         spread[_difference(known, row, wanted)] += 1
     for bits in range(1, len(spread)):
         spread[bits] += spread[bits - 1]
     found = np.full(len(sought), MISSED, np.int64)
     for place in range(len(sought)):
-        if is_candidate[sought[place]]:
+        if marked[sought[place]]:
             found[place] = spread[_difference(known, sought[place], wanted)]
+    for row in candidates:
+        marked[row] = 0
     return found

@@ -33,10 +33,10 @@ from stream_app.index.sieve import Marks, Sieve
 QUERY_COUNT, ROWS_PER_MORE, QUERY_COUNT_MAX = 64, 2_000, 160
 SCAN_ROWS: Final = 8_192
 SEARCH_K_STEPS: Final = tuple(round(100 * 1.5**step) for step in range(30))
-PROBES_STEPS: Final = tuple(sorted({round(2 ** (step / 2)) for step in range(40)}))
+PROBES_STEPS: Final = (1, 2, 3, 4, 6, 8, 12, *(2**power for power in range(4, 31)))
 KEPT_STEPS: Final = tuple(round(8 * 2 ** (step / 2)) for step in range(24))
 #: When cells hold so many of the neighbours, no more of them are tried.
-ENOUGH: Final = 0.998
+ENOUGH: Final = 0.995
 #: Rows and trees on which the metrics are compared.
 METRIC_ROWS, METRIC_TREES, METRIC_SEARCH_K = 10_000, 10, 500
 MUCH_BETTER: Final = 1.03
@@ -158,7 +158,8 @@ def _best(scores: np.ndarray, count: int) -> np.ndarray:
 def _tries(questions: Sequence[_Question], searched: Searched) -> Iterator[_Try]:
     known, scan_ns = Sieve.of(searched.signatures), SCANNED_NS * len(searched.vectors)
     sifted_ns = sieve.COARSE_TIMES * LOOKED_AT_NS + KEPT_NS
-    yield _Try(0, 0, 0, scan_ns, sifted_ns, np.stack([_ranks(each, known, None) for each in questions]))
+    marked = np.zeros(len(searched.vectors), np.uint8)
+    yield _Try(0, 0, 0, scan_ns, sifted_ns, np.stack([_ranks(each, known, None, marked) for each in questions]))
     if searched.cells is None:
         return
     yield from _cells_tried(questions, searched, searched.cells, 0, 0)
@@ -183,22 +184,23 @@ def _cells_tried(
         cost_ns = VISIT_NS * float(np.mean([each.visits for each in walks])) + MET_NS * search_k
         mets = [each.candidates for each in walks]
     known, marks = Sieve(searched.signatures, np.empty((0, 0), np.uint64)), Marks.of(len(searched.vectors))
+    marked = np.zeros(len(searched.vectors), np.uint8)
     for probes in PROBES_STEPS:
         ranks, looked_at = [], 0
         for each, met in zip(questions, mets, strict=True):
             positions = positions_near(cells, each.query, each.signature, met.copy(), probes, marks)
-            ranks.append(_ranks(each, known, positions))
+            ranks.append(_ranks(each, known, positions, marked))
             looked_at += len(positions)
         looked_ns = LOOKED_AT_NS * looked_at / len(questions) + (COMPARED_TIMES + 1) * KEPT_NS * probes
         tried = _Try(n_trees, search_k, probes, cost_ns + looked_ns, KEPT_NS, np.stack(ranks))
         yield tried
-        met_share = (tried.ranks < sieve.MISSED // 2).mean()
-        if met_share > ENOUGH or probes >= len(cells.centres) or 2 * probes > min(map(len, mets)) > 0:
-            return
+        has_all = (tried.ranks < sieve.MISSED // 2).mean() > ENOUGH or 2 * probes > min(map(len, mets)) > 0
+        if has_all or tried.cost_ns > SCANNED_NS * len(searched.vectors):
+            return  # more cells hold no more, or looking at every signature finds more, and sooner
 
 
-def _ranks(question: _Question, known: Sieve, candidates: np.ndarray | None) -> np.ndarray:
-    ranks = sieve.ranks(known, question.signature, candidates, question.nearest)
+def _ranks(question: _Question, known: Sieve, candidates: np.ndarray | None, marked: np.ndarray) -> np.ndarray:
+    ranks = sieve.ranks(known, question.signature, candidates, question.nearest, marked)
     return ranks - 1 if question.is_row else ranks  # it is always kept, and nobody else's neighbour
 
 

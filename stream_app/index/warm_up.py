@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from stream_app.index.clusters import clustered
 from stream_app.index.compiled import kept_folder
 from stream_app.index.shard import Shard, ShardSettings
 from stream_app.versions import Version
@@ -23,10 +24,11 @@ DONE = "warm"
 
 
 def main() -> None:
-    """Write a forest and a segment without one, and search in both."""
+    """Find cells, write a forest and a segment without one, and search in both."""
     vectors = np.random.default_rng(0).standard_normal((2 * ROWS, DIMENSIONS)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     settings = ShardSettings(exact_vectors_max=ROWS // 2, cells_vectors_min=ROWS, forest_vectors_min=ROWS, n_trees=2)
+    clustered(vectors.astype(np.float16), 1, seed=1)
     with TemporaryDirectory() as folder:
         shard = Shard(Path(folder), dimensions=DIMENSIONS, space_id="warm-up", settings=settings)
         for rows in (range(ROWS), range(ROWS, 2 * ROWS - 1)):

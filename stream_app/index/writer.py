@@ -13,7 +13,7 @@ from stream_app.index.folder import ShardFolder
 from stream_app.index.manifest import SegmentRecord
 from stream_app.index.memtable import MemtableView
 from stream_app.index.merging import MergeProcesses
-from stream_app.index.policy import ShardSettings
+from stream_app.index.policy import ShardSettings, vectors_per_cell
 from stream_app.index.segment import SIGNATURES_FILE, Segment, open_segment, write_rows
 from stream_app.versions import Version
 
@@ -86,7 +86,7 @@ class SegmentWriter:
             sources=sources,
             exact_vectors_max=chosen.exact_vectors_max,
             cells_vectors_min=chosen.cells_vectors_min,
-            vectors_per_cell=chosen.vectors_per_cell,
+            vectors_per_cell=vectors_per_cell(rows, chosen),
             forest_vectors_min=chosen.forest_vectors_min,
             n_trees=chosen.n_trees,
             threads=chosen.build_threads,
