@@ -69,7 +69,7 @@ class Settings:
     collect_batch_seconds: float = _setting(0.02, "how long a batch of them waits to fill; suggestions wait as long")
 
     seal_interval_seconds: float = _setting(30.0, "how often the index looks for something to seal or merge")
-    memtable_vectors_max: int = _setting(2_500, "vectors a shard keeps unsealed; each search compares all")
+    memtable_vectors_max: int = _setting(2_500, "vectors a shard keeps unsealed; a crash reads them again")
     search_recall: float = _setting(0.95, "how many of the nearest photos a search should find, of 1")
     tables_store: str = _setting("memory://", "Faust's store of the tables: memory:// or rocksdb://")
     log_level: str = _setting("WARNING", "how much a worker says: DEBUG, INFO, WARNING or ERROR")

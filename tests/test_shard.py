@@ -12,6 +12,7 @@ import pytest
 from stream_app.errors import QueryRejected, SegmentCorrupt, ServiceUnavailable, VectorRejected
 from stream_app.index import files
 from stream_app.index.shard import Shard, ShardSettings
+from stream_app.index.sieve import signatures
 from stream_app.index.snapshot import Search
 from stream_app.versions import KIND_DELETED, Version
 
@@ -278,6 +279,64 @@ def test_a_merge_leaves_one_segment_and_the_same_photos(shard):
     assert [each.rows for each in shard.manifest.segments] == [39]
     assert sorted(shard.photo_ids()) == [photo_id for photo_id in range(40) if photo_id != 5]
     assert not shard.merge_once()
+
+
+def test_many_are_removed_as_if_one_by_one(shard):
+    """Sealed ones, unsealed ones, one that nobody knew, one that is newer than its removal, and one named twice."""
+    fill(shard, unit(4))
+    shard.seal()
+    fill(shard, unit(3, seed=1), 10)
+    shard.add(11, at(9), unit(1, seed=2)[0])
+
+    removed = shard.remove_many([1, 10, 99, 11, 2, 2], [at(5), at(5), at(5), at(5), at(6), at(5)])
+
+    assert removed == [True, True, True, False, True, False]
+    assert sorted(shard.photo_ids()) == [0, 3, 11, 12] and len(shard) == 4
+    assert (shard.version(2), shard.version(99), shard.version(11)) == (at(6), at(5), at(9))
+
+
+def test_one_photo_twice_in_a_batch_is_there_once(shard):
+    """The newer of them, whichever comes first."""
+    old, new = unit(2)
+
+    assert shard.add_many([1, 1, 2, 2], [at(1), at(2), at(2), at(1)], [old, new, new, old]) == [True, True, True, False]
+    assert len(shard) == 2 and found(shard, new) == [1, 2]
+    assert np.allclose(shard.vector(1), new, atol=1e-3) and np.allclose(shard.vector(2), new, atol=1e-3)
+
+
+@pytest.mark.parametrize("sealed", [0, 1_000])
+@pytest.mark.parametrize("k", [1, 10, 300])
+def test_of_many_unsealed_photos_the_nearest_are_found(tmp_path, sealed, k):
+    """Signatures tell which of their vectors are worth a look, whether something was found before or not."""
+    shard, vectors = opened(tmp_path), unit(3_000 + sealed)
+    fill(shard, vectors[:sealed])
+    shard.seal()
+    fill(shard, vectors[sealed:], sealed)
+    right = missing = 0
+    for query in unit(30, seed=3):
+        hits = shard.search(query, k)
+        nearest = np.argsort(-(vectors @ query))[:k]
+        unsealed = set(nearest[nearest >= sealed].tolist())
+        right, missing = right + len(unsealed), missing + len(unsealed - {hit.photo_id for hit in hits})
+        assert len(hits) == k
+
+    assert missing <= 0.01 * right
+    shard.close()
+
+
+def test_a_merge_carries_signatures_on(tmp_path):
+    """They are those of the vectors, row by row, whatever kind of segment they came from."""
+    settings = replace(SMALL, exact_vectors_max=150, cells_vectors_min=300, vectors_per_cell=10, fan_out=3)
+    shard, vectors = opened(tmp_path, settings=settings), unit(1_100)
+    for start, stop in ((0, 100), (100, 300), (300, 1_100)):
+        fill(shard, vectors[start:stop], start)
+        shard.seal()
+    assert shard.merge_once()
+
+    (folder,) = tmp_path.glob("segment-*")
+    rows, known = np.load(folder / "cells.npy"), np.load(folder / "signatures.npy")
+    assert np.array_equal(known, signatures(np.load(folder / "vectors.npy")[rows].astype(np.float32)))
+    shard.close()
 
 
 def test_a_removal_during_a_merge_is_not_lost(shard, monkeypatch):

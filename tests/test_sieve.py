@@ -49,7 +49,7 @@ def test_a_scan_of_many_rows_keeps_most_that_differ_least(keep):
     """Though it guesses from some how far it must look."""
     random = np.random.default_rng(8)
     vectors = random.standard_normal((20_000, 40)).astype(np.float32)
-    vectors[:5_000] += 2 * vectors[0]  # a quarter of them to one side
+    vectors[:5_000] += 0.5 * vectors[0]  # a quarter of them to one side
     signatures = sieve.signatures(vectors)
     known, found = sieve.Sieve.of(signatures), []
 
@@ -58,7 +58,7 @@ def test_a_scan_of_many_rows_keeps_most_that_differ_least(keep):
         differing = hamming(signatures, signatures[row])
         found.append(np.isin(np.argsort(differing, kind="stable")[:keep], kept).mean())
 
-    assert np.mean(found) > 0.85
+    assert np.mean(found) > 0.8
 
 
 def test_few_candidates_pass_unseen():

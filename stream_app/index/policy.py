@@ -12,7 +12,7 @@ class ShardSettings:
     """How a shard grows, merges and searches."""
 
     recall: float = 0.95  # of the nearest that a search should find; budgets follow from what was measured
-    memtable_vectors_max: int = 2_500  # more make the exact scan slower than all the rest of a search
+    memtable_vectors_max: int = 2_500  # more are read again from the log after a crash; fewer make more to merge
     exact_vectors_max: int = 1_000  # segments up to this size are scanned without signatures
     cells_vectors_min: int = 30_000  # fewer are scanned soon enough by their signatures
     vectors_per_cell: int = 64  # of a large segment: fewer make cells that fit closer, and more centres to look at

@@ -168,11 +168,7 @@ def _ask(source, at, least, effort, wish, wanted, beat, scratch, best):  # type:
     if wish.listing == ONLY and kept == 0 and source[IN_ORDER]:
         compare_listed(at, known, wish, best, scratch.scores, scratch.numbers)
         return WHOLE
-    if probes == WITHIN_REACH and beat > NO_SCORE:
-        known_bits = _sieve_at(source[FINE], source[COARSE], count, source[COARSE_ROOM])
-        marks = Marks(scratch.differences, scratch.places)
-        rows = sift_all(known_bits, wanted, count, angle_of(beat), marks)
-        compare(at, known, rows, wish, beat, best, scratch.scores)
+    if probes == WITHIN_REACH and _found_within_reach(source, at, known, wish, wanted, beat, scratch, best):
         return WHOLE
     while kept > 0 and WIDENING * kept < count:
         rows = _sifted(source, trees, search_k, probes, kept, wish.query, wanted, beat, scratch)
@@ -185,6 +181,28 @@ def _ask(source, at, least, effort, wish, wanted, beat, scratch, best):  # type:
         search_k, probes, kept = WIDENING * search_k, WIDENING * probes, WIDENING * kept
     compare_all(at, known, wish, beat, best, scratch.scores, scratch.numbers)
     return WHOLE
+
+
+@compiled()
+def _found_within_reach(source, at, known, wish, wanted, beat, scratch, best):  # type: ignore[no-untyped-def]
+    """Compare every row that by its signature may be among the best; False where every row must be compared.
+
+    Where nothing is to be beaten yet, the rows that differ least tell what is.
+    """
+    sieve = _sieve_at(source[FINE], source[COARSE], source[ROWS], source[COARSE_ROOM])
+    marks, k = Marks(scratch.differences, scratch.places), len(best.scores)
+    if beat <= NO_SCORE:
+        compare(at, known, sift_all(sieve, wanted, 2 * k, EVERYWHERE, marks), wish, beat, best, scratch.scores)
+        beat = score_to_beat(best)
+        forget(best, at)
+        if beat <= NO_SCORE:
+            return False
+    rows = sift_all(sieve, wanted, source[ROWS], angle_of(beat), marks)
+    compare(at, known, rows, wish, beat, best, scratch.scores)
+    if best.size[0] == k:
+        return True
+    forget(best, at)
+    return False
 
 
 @compiled()
