@@ -28,9 +28,11 @@ from stream_app.index.effort import (
 from stream_app.index.forest_reader import LAYOUTS, ForestReader
 from stream_app.index.sieve import Marks, Sieve
 
-#: Queries of each kind; the standard error of a recall of .95 at ten neighbours is then about .012. More rows are asked
+#: Queries of each kind; the standard error of a recall of .95 at ten neighbours is then about .015. More rows are asked
 #: more, up to a limit: their segment will be searched for long.
-QUERY_COUNT, ROWS_PER_MORE, QUERY_COUNT_MAX = 64, 2_000, 160
+QUERY_COUNT, ROWS_PER_MORE, QUERY_COUNT_MAX = 32, 1_000, 128
+#: So many are enough to see how many rows a scan must keep, which costs most to find out.
+SCANNED_MAX: Final = 48
 SCAN_ROWS: Final = 8_192
 SEARCH_K_STEPS: Final = tuple(round(100 * 1.5**step) for step in range(30))
 PROBES_STEPS: Final = (1, 2, 3, 4, 6, 8, 12, *(2**power for power in range(4, 31)))
@@ -159,7 +161,8 @@ def _tries(questions: Sequence[_Question], searched: Searched) -> Iterator[_Try]
     known, scan_ns = Sieve.of(searched.signatures), SCANNED_NS * len(searched.vectors)
     sifted_ns = sieve.COARSE_TIMES * LOOKED_AT_NS + KEPT_NS
     marked = np.zeros(len(searched.vectors), np.uint8)
-    yield _Try(0, 0, 0, scan_ns, sifted_ns, np.stack([_ranks(each, known, None, marked) for each in questions]))
+    ranks = np.stack([_ranks(each, known, None, marked) for each in questions[:SCANNED_MAX]])
+    yield _Try(0, 0, 0, scan_ns, sifted_ns, ranks)
     if searched.cells is None:
         return
     yield from _cells_tried(questions, searched, searched.cells, 0, 0)
