@@ -19,7 +19,7 @@ BLOCK_ROWS: Final = 32_768  # that are widened to float32 at once
 #: More of either took twice as long and found as much.
 SAMPLED_PER_CENTRE, TURNS = 8, 2
 SAMPLED_MAX: Final = 1 << 18
-GROUPING_TURNS: Final = 3
+GROUPING_TURNS: Final = 2
 GROUPED_MIN: Final = 256  # fewer centres are all compared
 #: So many groups are tried for each row: few while the centres still move, more when they stand.
 TRIED, TRIED_IN_THE_END = 4, 8

@@ -23,7 +23,7 @@ class ShardSettings:
     fan_out: int = 4  # segments of one tier that become one of the next
     tier_vectors: int = 1_000  # segments below fan_out times this size are the lowest tier
     dead_share_max: float = 0.25  # a segment with more dead rows is written anew
-    apart_vectors_min: int = 100_000  # fewer are written sooner than a process for it would have started
+    apart_vectors_min: int = 50_000  # fewer are written sooner than a process for it would have started
     build_threads: int = 1  # of a forest; background work must leave the machine to the searches
     seed: int = 1  # of cells and forests, so that a rebuild is the same
 

@@ -32,7 +32,7 @@ from stream_app.index.sieve import Marks, Sieve
 #: more, up to a limit: their segment will be searched for long.
 QUERY_COUNT, ROWS_PER_MORE, QUERY_COUNT_MAX = 32, 1_000, 128
 #: So many are enough to see how many rows a scan must keep, which costs most to find out.
-SCANNED_MAX: Final = 48
+SCANNED_MAX: Final = 32
 SCAN_ROWS: Final = 8_192
 SEARCH_K_STEPS: Final = tuple(round(100 * 1.5**step) for step in range(30))
 PROBES_STEPS: Final = (1, 2, 3, 4, 6, 8, 12, *(2**power for power in range(4, 31)))
