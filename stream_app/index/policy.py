@@ -18,7 +18,7 @@ class ShardSettings:
     vectors_per_cell: int = 64  # of a large segment: fewer make cells that fit closer, and more centres to look at
     cell_vectors_min: int = 16  # of a smaller one, whose centres are few in any case
     cells_usual: int = 6_000  # in between
-    forest_vectors_min: int = 1_000_000  # centres of fewer are looked at sooner than a forest of them is walked
+    forest_vectors_min: int = 3_000_000  # centres of fewer are looked at sooner than a forest of them is walked
     n_trees: int = 20  # of an Annoy forest; more find better and take more disk and time to build
     fan_out: int = 4  # segments of one tier that become one of the next
     tier_vectors: int = 1_000  # segments below fan_out times this size are the lowest tier

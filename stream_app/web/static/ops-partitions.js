@@ -5,7 +5,7 @@ import { count } from "./ops-format.js";
 import { sparkline, svg } from "./ops-svg.js";
 
 const HEADS = ["Partition", "Photos", "Not sealed", "Segments", "Dead rows", "Merge", "Activity behind", "Embeddings behind"];
-const KINDS = { forest: "by forest", signatures: "by signatures", exact: "exact" };
+const KINDS = { forest: "by forest and cells", cells: "by cells", signatures: "by signatures", exact: "exact" };
 const PLOTTED_MAX = 16;
 
 export function partitionTable(partitions, series, lastSeconds) {
