@@ -45,7 +45,9 @@ SEARCH_RECALL = Gauge(
     ["query"],
 )
 SHARD_ROWS = Gauge(
-    "sightline_shard_rows", "Rows of a shard; kind is memtable, exact, signatures, cells or forest", ["partition", "kind"]
+    "sightline_shard_rows",
+    "Rows of a shard; kind is memtable, exact, signatures, cells or forest",
+    ["partition", "kind"],
 )
 REDIS_REACHABLE = Gauge("sightline_redis_reachable", "1 while Redis answers")
 REDIS_WRITES_WAITING = Gauge("sightline_redis_writes_waiting", "Records that Redis has not confirmed yet")

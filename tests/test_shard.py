@@ -12,7 +12,7 @@ import pytest
 from stream_app.errors import QueryRejected, SegmentCorrupt, ServiceUnavailable, VectorRejected
 from stream_app.index import files
 from stream_app.index.shard import Shard, ShardSettings
-from stream_app.index.sieve import signatures
+from stream_app.index.signing import signatures
 from stream_app.index.snapshot import Search
 from stream_app.versions import KIND_DELETED, Version
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream_app.index import sieve, tuning
+from stream_app.index import sieve, signing, tuning
 from stream_app.index.cells import EVERY_CENTRE, positions_near
 from stream_app.index.closest import scores_of, wide
 from stream_app.index.clusters import clustered
@@ -30,7 +30,7 @@ def clustered_vectors(count: int, seed: int = 0) -> np.ndarray:
 
 def searched_by(kind: str, vectors: np.ndarray, folder: Path) -> Searched:
     """The vectors as a segment of that kind has them."""
-    signatures = sieve.signatures(wide(vectors))
+    signatures = signing.signatures(wide(vectors))
     if kind == SIGNATURES:
         return Searched(vectors, signatures)
     cells = write_cells(folder, *clustered(vectors, 50, seed=1))
@@ -43,7 +43,7 @@ def searched_by(kind: str, vectors: np.ndarray, folder: Path) -> Searched:
 
 
 def found_by(effort: Effort, query: np.ndarray, searched: Searched, k: int) -> set[int]:
-    known, wanted = Sieve.of(searched.signatures), sieve.signatures(query[None])[0]
+    known, wanted = Sieve.of(searched.signatures), signing.signatures(query[None])[0]
     candidates, rows = None, np.arange(len(searched.vectors), dtype=np.int32)
     if effort.probes:
         assert searched.cells is not None

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.index import files, sieve, tuning
+from stream_app.index import files, signing, tuning
 from stream_app.index.closest import wide
 from stream_app.index.clusters import clustered
 from stream_app.index.effort import CELLS, EXACT, FOREST, SIGNATURES, Tuning
@@ -90,7 +90,7 @@ def _finished(target: Path, job: Job, signatures: np.ndarray | None) -> Tuning:
 
 def _signed(vectors: np.ndarray) -> np.ndarray:
     parts = (vectors[start : start + SIGN_ROWS] for start in range(0, len(vectors), SIGN_ROWS))
-    return np.concatenate([sieve.signatures(wide(each)) for each in parts])
+    return np.concatenate([signing.signatures(wide(each)) for each in parts])
 
 
 def _celled(target: Path, rows: Searched, job: Job) -> Searched:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream_app.index.sieve import COARSE_WORDS, WORDS, Sieve
+from stream_app.index.sieve import COARSE_WORDS, Sieve
+from stream_app.index.signing import WORDS
 from stream_app.index.sweep import described
 from stream_app.versions import Version
 

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stream_app.errors import SegmentCorrupt
-from stream_app.index import files, sieve
+from stream_app.index import files, sieve, signing
 from stream_app.index.cells import Cells
 from stream_app.index.closest import wide, wish_for
 from stream_app.index.effort import CELLS, DEEDS, EXACT, FOREST, NO_EFFORT, Tuning
@@ -168,7 +168,7 @@ def gather_rows(target: Path, sources: Sequence[Source]) -> np.ndarray:
     signatures = []
     for each in sources:
         known = each.signatures()
-        signatures.append(sieve.signatures(wide(each.read(VECTORS))) if known is None else known)
+        signatures.append(signing.signatures(wide(each.read(VECTORS))) if known is None else known)
     return np.asarray(np.concatenate(signatures)[order])
 
 
@@ -185,7 +185,7 @@ def write_cells(directory: Path, centres: np.ndarray, cell_of: np.ndarray) -> Ce
 def read_cells(directory: Path) -> Cells:
     """The cells of a segment."""
     centres = _mapped(directory / CENTRES)
-    signatures = sieve.signatures(wide(centres))
+    signatures = signing.signatures(wide(centres))
     rows, starts = _mapped(directory / CELL_ROWS), _mapped(directory / CELL_STARTS)
     return Cells(rows, starts, centres.view(np.uint16), sieve.Sieve.of(signatures))
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stream_app.errors import QueryRejected, VectorRejected
-from stream_app.index import sieve
+from stream_app.index import signing
 from stream_app.index.closest import wide
 from stream_app.index.folder import ShardFolder, bury_outdated
 from stream_app.index.manifest import Manifest
@@ -111,7 +111,7 @@ class Shard:
                 expected=f"{len(photo_ids)} versions and vectors, as many as photo ids",
                 received=f"{len(versions)} versions and {len(fit)} vectors",
             )
-        signatures = sieve.signatures(wide(fit))
+        signatures = signing.signatures(wide(fit))
         with self._lock:
             self._change()
             settled = self._settled_places(photo_ids)

@@ -1,30 +1,25 @@
 """Of many rows, the few whose vectors are worth a look: those whose signatures differ least from the query's.
 
-A signature is a sixteenth of a float32 vector, and differing bits are counted by the processor, so that sifting
-thousands of rows costs less than reading a hundred vectors from where they lie. Its planes are a rotation that is
-computed by additions alone: signs flipped at random, then a Hadamard transform, twice (Ailon and Chazelle 2009). As
-good as random orthogonal planes here, and thirty times as fast as a product with their matrix.
+Differing bits of signatures (`signing`) are counted by the processor, so that sifting thousands of rows costs less than
+reading a hundred vectors from where they lie.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from stream_app.index.compiled import compiled
 from stream_app.index.machine import bit_count, prefetch, trailing_zeros
+from stream_app.index.signing import WORDS
 
-BITS: Final = 512
-WORDS: Final = BITS // 64
 COARSE_WORDS: Final = 4
 COARSE_TIMES: Final = 4  # so many times the rows that are kept in the end pass the first words
 SPREAD_ROWS: Final = 256  # enough to see how differences are spread
 ROOM: Final = 2.5  # so many times what is sought is expected below a guess
 TOO_MUCH: Final = 4
-ROUNDS: Final = 2
 MISSED: Final = 1 << 62
 EVERYWHERE: Final = 1.0
 NEAR, LESS_NEAR = 0.2, 0.27  # cosines of .81 and .66: beyond, one word, or two, let too many pass
@@ -33,15 +28,9 @@ AHEAD: Final = 16  # rows whose signatures are on their way while one is looked 
 #: Differences that are bytes, of HIGHEST at most, are compared eight at once, in one word.
 LANES: Final = 8
 HIGHEST: Final = 127
+BYTES: Final = 256
 EACH_LANE: Final = np.uint64(0x0101010101010101)
 HIGH_BITS: Final = np.uint64(0x8080808080808080)
-
-
-def signatures(vectors: np.ndarray) -> np.ndarray:
-    """Of vectors float32 [n, dimensions]: uint64 [n, WORDS]."""
-    made = np.zeros((len(vectors), WORDS), np.uint64)
-    sign(np.ascontiguousarray(vectors, np.float32), flips_for(vectors.shape[1]), made)
-    return made
 
 
 class Sieve(NamedTuple):
@@ -103,54 +92,6 @@ def ranks(
         coarse = _ranks(known.fine[:, :COARSE_WORDS], wanted[:COARSE_WORDS], everything, sought, marked)
         return np.maximum(fine, -(-coarse // COARSE_TIMES))
     return np.asarray(_ranks(known.fine, wanted, candidates, sought, marked))
-
-
-@cache
-def flips_for(dimensions: int) -> np.ndarray:
-    """Signs, float32 [blocks, ROUNDS, high, wide]: a block gives a bit for each of its `high` x `wide` dimensions."""
-    bits = (dimensions - 1).bit_length()
-    high, wide = 1 << bits // 2, 1 << bits - bits // 2
-    random = np.random.default_rng(1)
-    return random.choice(np.array([-1, 1], np.float32), (-(-BITS // (high * wide)), ROUNDS, high, wide))
-
-
-@compiled(sums_in_any_order=True)
-def sign(vectors, flips, made):  # type: ignore[no-untyped-def]
-    """`signatures` for compiled code, into zeros."""
-    blocks, rounds, high, wide = flips.shape
-    words, width = made.shape[1], high * wide
-    rotated, turned = np.empty((high, wide), np.float32), np.empty((wide, high), np.float32)
-    numbers = rotated.reshape(-1)
-    for row in range(len(vectors)):
-        for block in range(blocks):
-            numbers[:] = 0
-            numbers[: vectors.shape[1]] = vectors[row]
-            for turn in range(rounds):
-                rotated *= flips[block, turn]
-                # Whole rows are added, so that the processor adds several numbers at once.
-                _hadamard(rotated)
-                turned[:] = rotated.T
-                _hadamard(turned)
-                rotated[:] = turned.T
-            start = block * width
-            for bit in range(start, min(start + width, 64 * words), 64):
-                word = np.uint64(0)
-                for place in range(min(width, 64)):
-                    word |= np.uint64(numbers[bit - start + place] > 0) << np.uint64(place)
-                made[row, bit >> 6] |= word << np.uint64(bit & 63)
-
-
-@compiled(sums_in_any_order=True)
-def _hadamard(values):  # type: ignore[no-untyped-def]
-    """The Walsh-Hadamard transform of each column in place, without its scale, which no sign depends on."""
-    half = 1
-    while half < len(values):
-        for start in range(0, len(values), 2 * half):
-            for place in range(start, start + half):
-                for column in range(values.shape[1]):
-                    one, other = values[place, column], values[place + half, column]
-                    values[place, column], values[place + half, column] = one + other, one - other
-        half *= 2
 
 
 @compiled()
@@ -229,13 +170,13 @@ def _nearest(differences, count, enough, guess, limit, places):  # type: ignore[
     """
     found = _within(differences, count, guess, places)
     if 2 * len(found) < enough and guess < limit:
-        spread = np.zeros(HIGHEST + 1, np.int32)
+        spread = np.zeros(BYTES, np.int32)
         for place in range(count):
             spread[differences[place]] += 1
         found = _within(differences, count, min(limit, _farthest(spread, min(enough, count))), places)
     if len(found) <= TOO_MUCH * enough:
         return found
-    spread = np.zeros(HIGHEST + 1, np.int32)
+    spread = np.zeros(BYTES, np.int32)
     for place in found:
         spread[differences[place]] += 1
     farthest, kept = _farthest(spread, enough), 0

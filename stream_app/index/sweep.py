@@ -31,15 +31,13 @@ from stream_app.index.machine import pointer_to
 from stream_app.index.sieve import (
     COARSE_WORDS,
     EVERYWHERE,
-    WORDS,
     Marks,
     Sieve,
     angle_of,
-    flips_for,
     sift_all,
     sift_some,
-    sign,
 )
+from stream_app.index.signing import WORDS, flips_for, sign
 
 #: How much harder a source is searched that held too few because of a filter or of deaths.
 WIDENING: Final = 4

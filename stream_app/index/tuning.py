@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from annoy import AnnoyIndex
 
-from stream_app.index import sieve
+from stream_app.index import sieve, signing
 from stream_app.index.cells import COMPARED_TIMES, EVERY_CENTRE, Cells, positions_near
 from stream_app.index.closest import wide
 from stream_app.index.effort import (
@@ -95,7 +95,7 @@ def better_metric(vectors: np.ndarray, seed: int) -> str:
         return "euclidean"
     random = np.random.default_rng(seed)
     some = vectors[np.sort(random.choice(len(vectors), min(METRIC_ROWS, len(vectors)), replace=False))]
-    questions = _questions(Searched(some, sieve.signatures(wide(some))), None)
+    questions = _questions(Searched(some, signing.signatures(wide(some))), None)
     found = {}
     with TemporaryDirectory() as folder:
         for metric in LAYOUTS:
@@ -128,7 +128,7 @@ def _questions(searched: Searched, queries: np.ndarray | None) -> list[_Question
     else:
         rows = np.full(min(most, len(queries)), -1)
         asked = queries[:most].astype(np.float32)
-        signatures = sieve.signatures(asked)
+        signatures = signing.signatures(asked)
     nearest = searched.positions(_nearest(vectors, asked, rows))
     return [_Question(*each, queries is None) for each in zip(asked, signatures, nearest, strict=True)]
 
