@@ -9,15 +9,20 @@ from stream_app.index.lsh import hamming
 
 @pytest.mark.parametrize("dimensions", [1, 2, 7, 40, 64, 100, 200, 700])
 def test_a_bit_is_the_side_of_a_plane(dimensions):
-    """Of a vector and its opposite all bits differ, of one and its double none; a bit is set about as often as not."""
+    """Of a vector and its opposite all bits differ but those of sums of zero, of one and its double none do."""
     vectors = np.random.default_rng(1).standard_normal((2_000, dimensions)).astype(np.float32)
     made = signing.signatures(vectors)
 
     assert made.shape == (2_000, signing.WORDS) and made.dtype == np.uint64
     assert np.array_equal(made, signing.signatures(2 * vectors))
-    assert np.array_equal(made, ~signing.signatures(-vectors))
+    assert np.bitwise_count(made ^ signing.signatures(-vectors)).sum(axis=1).mean() > 0.99 * signing.BITS
+
+
+def test_each_bit_is_set_about_as_often_as_not():
+    made = signing.signatures(np.random.default_rng(1).standard_normal((2_000, 40)).astype(np.float32))
+
     shares = np.unpackbits(made.view(np.uint8), axis=1).mean(axis=0)
-    assert dimensions < 7 or (abs(shares - 0.5) < 0.06).all()
+    assert (abs(shares - 0.5) < 0.06).all()
 
 
 @pytest.mark.parametrize("dimensions", [2, 40, 64, 200, 700])

@@ -24,9 +24,7 @@ export class Letters {
   show({ dead_letters: letters, count }) {
     const focused = document.activeElement?.dataset?.letter;
     const open = new Set([...this.place.querySelectorAll("details[open]")].map((each) => each.dataset.letter));
-    this.count = count;
-    this.onCount();
-    this.heading.textContent = count ? `Dead letters (${count.toLocaleString()})` : "Dead letters";
+    this.tell(count);
     if (!letters.length) {
       this.place.replaceChildren(element("p", { class: "nothing-here" }, "There is none: everything that came in could be worked on, or was replayed."));
       return;
@@ -34,6 +32,12 @@ export class Letters {
     const more = count > letters.length ? element("p", { class: "quiet" }, `These are the newest ${letters.length} of ${plural(count, "letter")}. sightline dead-letters list shows all.`) : "";
     this.place.replaceChildren(element("ul", { class: "letters" }, ...letters.map((each) => this.item(each, open.has(each.place)))), more);
     if (focused) this.place.querySelector(`button[data-letter="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  tell(count) {
+    this.count = count;
+    this.onCount();
+    this.heading.textContent = count ? `Dead letters (${count.toLocaleString()})` : "Dead letters";
   }
 
   item(letter, open) {
@@ -61,6 +65,7 @@ export class Letters {
       const next = item.nextElementSibling ?? item.previousElementSibling;
       (next?.querySelector("button") ?? this.heading).focus();
       item.remove();
+      this.tell(this.count - 1);
       await this.look();
     } catch (error) {
       button.removeAttribute("aria-disabled");
